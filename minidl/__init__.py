@@ -1,0 +1,20 @@
+"""minidl: a deep-learning engine to read, to teach with, and to use."""
+
+from minidl._tensor import Tensor
+from minidl.autograd import (
+    detect_anomaly,
+    enable_grad,
+    grad,
+    gradcheck,
+    gradgradcheck,
+    hessian,
+    inference_mode,
+    is_grad_enabled,
+    jacobian,
+    jvp,
+    no_grad,
+    set_grad_enabled,
+    vjp,
+)
+from minidl.backend import manual_seed
+from minidl.ops import *

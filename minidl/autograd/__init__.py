@@ -1,0 +1,39 @@
+"""The engine: variables, operations as nodes of a graph, the backward pass, and derivatives as functions."""
+
+from minidl.autograd.engine import backward
+from minidl.autograd.functional import grad, hessian, jacobian, jvp, vjp
+from minidl.autograd.gradcheck import gradcheck, gradgradcheck
+from minidl.autograd.inplace import update
+from minidl.autograd.modes import (
+    detect_anomaly,
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    no_grad,
+    set_grad_enabled,
+)
+from minidl.autograd.operation import OPERATIONS, Operation, cast
+from minidl.autograd.variable import Variable, wrap
+
+__all__ = [
+    "OPERATIONS",
+    "Operation",
+    "Variable",
+    "backward",
+    "cast",
+    "detect_anomaly",
+    "enable_grad",
+    "grad",
+    "gradcheck",
+    "gradgradcheck",
+    "hessian",
+    "inference_mode",
+    "is_grad_enabled",
+    "jacobian",
+    "jvp",
+    "no_grad",
+    "set_grad_enabled",
+    "update",
+    "vjp",
+    "wrap",
+]

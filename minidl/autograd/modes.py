@@ -1,0 +1,183 @@
+"""What the engine is doing in this thread: recording or not, hunting for NaN or not."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import threading
+from collections.abc import Callable
+from typing import Any
+
+
+class _Modes(threading.local):
+    """The switches of one thread. Class attributes are the values a new thread starts with."""
+
+    grad = True
+    inference = False
+    anomaly = False
+
+
+modes = _Modes()
+
+
+class _Mode(contextlib.ContextDecorator):
+    """Set one switch for a ``with`` block or for each call of a decorated function."""
+
+    settings: dict[str, bool] = {}
+
+    def __init__(self) -> None:
+        self._before: list[dict[str, bool]] = []
+
+    def __enter__(self) -> None:
+        self._before.append({name: getattr(modes, name) for name in self.settings})
+        for name, value in self.settings.items():
+            setattr(modes, name, value)
+
+    def __exit__(self, *_: object) -> None:
+        for name, value in self._before.pop().items():
+            setattr(modes, name, value)
+
+    def _recreate_cm(self) -> _Mode:
+        # a decorated function may run in several threads at once: each call gets its own stack
+        return type(self)()
+
+    def __call__(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        return functools.wraps(func)(super().__call__(func))
+
+
+class no_grad(_Mode):  # noqa: N801  (named and spelled as in PyTorch, it reads as a statement)
+    """Record no graph inside: results do not require gradients. A context manager and a decorator.
+
+    Examples
+    --------
+    >>> import minidl
+    >>> w = minidl.ones(2, requires_grad=True)
+    >>> with minidl.no_grad():
+    ...     (w * 2).requires_grad
+    False
+
+    References
+    ----------
+    PyTorch's ``torch.no_grad``.
+    """
+
+    settings = {"grad": False}
+
+
+class enable_grad(_Mode):  # noqa: N801
+    """Record a graph again inside a :class:`no_grad` block.
+
+    Examples
+    --------
+    >>> import minidl
+    >>> w = minidl.ones(2, requires_grad=True)
+    >>> with minidl.no_grad(), minidl.enable_grad():
+    ...     (w * 2).requires_grad
+    True
+
+    References
+    ----------
+    PyTorch's ``torch.enable_grad``.
+    """
+
+    settings = {"grad": True}
+
+
+class inference_mode(_Mode):  # noqa: N801
+    """Like :class:`no_grad`, and the results keep no version: they can never enter a graph later.
+
+    Examples
+    --------
+    >>> import minidl
+    >>> with minidl.inference_mode():
+    ...     y = minidl.ones(2) * 2
+    >>> y.is_inference()
+    True
+
+    References
+    ----------
+    PyTorch's ``torch.inference_mode``.
+    """
+
+    settings = {"grad": False, "inference": True}
+
+
+class set_grad_enabled(_Mode):  # noqa: N801
+    """Switch recording on or off, at once and until the end of the ``with`` block if used as one.
+
+    Parameters
+    ----------
+    mode : bool
+        Whether operations record a graph.
+
+    Examples
+    --------
+    >>> import minidl
+    >>> w = minidl.ones(2, requires_grad=True)
+    >>> with minidl.set_grad_enabled(False):
+    ...     (w * 2).requires_grad
+    False
+
+    References
+    ----------
+    PyTorch's ``torch.set_grad_enabled``.
+    """
+
+    def __init__(self, mode: bool) -> None:
+        super().__init__()
+        self.settings = {"grad": bool(mode)}
+        self._before.append({"grad": modes.grad})
+        modes.grad = bool(mode)
+
+    def __enter__(self) -> None:
+        modes.grad = self.settings["grad"]
+
+    def _recreate_cm(self) -> set_grad_enabled:
+        return type(self)(self.settings["grad"])
+
+    def __call__(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        modes.grad = self._before.pop()["grad"]
+        return super().__call__(func)
+
+
+class detect_anomaly(_Mode):  # noqa: N801
+    """Stop at the first NaN, in forward or backward, and name the operation and the line that made it.
+
+    Each operation checks its results and remembers the line it was called from, so training is several times
+    slower: use it to find a fault, then take it out.
+
+    Raises
+    ------
+    GradError
+        At the first operation whose result (or gradient) has a NaN while its inputs had none.
+
+    Examples
+    --------
+    >>> import minidl
+    >>> with minidl.detect_anomaly():
+    ...     minidl.log(minidl.tensor([-1.0]))
+    Traceback (most recent call last):
+    minidl.errors.GradError: log: the first NaN appears in its result ...
+
+    References
+    ----------
+    PyTorch's ``torch.autograd.detect_anomaly``.
+    """
+
+    settings = {"anomaly": True}
+
+
+def is_grad_enabled() -> bool:
+    """Return whether operations record a graph in this thread.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> import minidl
+    >>> minidl.is_grad_enabled()
+    True
+    """
+    return modes.grad

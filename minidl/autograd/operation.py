@@ -1,0 +1,434 @@
+"""The one door through which every operation goes: :meth:`Operation.apply`.
+
+An operation is a class with two methods that stand one below the other, and a public function below that::
+
+    class Exp(Operation):
+        casting = "float"
+
+        def forward(self, x):
+            y = self.xp.exp(x)
+            self.save(y)
+            return y
+
+        def backward(self, grad):
+            (y,) = self.saved
+            return grad * y
+
+``forward`` sees plain arrays. ``backward`` is written once, with ordinary operators and minidl's public functions,
+and serves both orders: on a first-order backward pass it is handed plain arrays and runs at NumPy's speed; under
+``create_graph=True`` it is handed tensors, so what it computes is recorded and can be differentiated again.
+
+Everything that all operations need happens here, once: dtype promotion, device checks, recording the graph,
+un-broadcasting gradients (in ``engine.py``), and turning an array library's complaint into an error that teaches.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from minidl.autograd.modes import modes
+from minidl.autograd.variable import Variable, View, wrap
+from minidl.backend import as_dtype, common_dtype, default_dtype, device_of, devices, is_array, namespace
+from minidl.errors import DeviceError, DTypeError, GradError, MiniDLError, RangeError, ShapeError
+
+#: Every operation there is, by name. Tests walk it, so that none goes unchecked.
+OPERATIONS: dict[str, type[Operation]] = {}
+
+_FREED: Any = object()
+_next_number = itertools.count(1).__next__
+
+
+class Operation:
+    """One operation, and, once applied, one node of the graph.
+
+    Subclasses define ``forward(self, *arrays, **parameters)`` and ``backward(self, *grads)``. Positional arguments
+    are what can be differentiated; keyword arguments are parameters and pass through untouched. ``backward`` gets
+    the gradient of each output and returns one of each positional input, or None where there is none. Gradients of
+    broadcast inputs come back in the broadcast shape: the engine sums them down. ``backward`` may return ``grad``
+    itself, or a view of it, but never an array it saved.
+
+    Attributes
+    ----------
+    casting : {None, "common", "float"}
+        What happens to dtypes first: nothing; all inputs to their common dtype; that, and at least to a float.
+    is_view : bool
+        Whether the result may share memory with the first input (a reshape, a slice).
+    differentiable : bool
+        False for operations such as a comparison, which have no gradient.
+    xp : module
+        ``numpy``, or ``cupy`` where the inputs live on a GPU.
+    needs : tuple of bool
+        Which inputs require gradients: ``forward`` need save, and ``backward`` compute, only what these call for.
+    """
+
+    name: ClassVar[str] = ""
+    casting: ClassVar[str | None] = None
+    is_view: ClassVar[bool] = False
+    differentiable: ClassVar[bool] = True
+    __array_ufunc__ = None
+
+    xp: Any = np
+    needs: Sequence[bool] = ()
+    number = 0  # when it was applied; backward visits nodes by descending number
+    edges: tuple[Any, ...] = ()  # one an input: (node or leaf, slot, shape, dtype), or None
+    outputs: list[tuple[Any, ...]] | None = None  # shape and dtype of each, if there are several
+    hooks: dict[int, dict[int, Callable[..., Any]]] | None = None  # by slot
+    freed = False
+    recording = False  # whether backward is being asked for a graph (create_graph)
+    origin: str | None = None  # the line that called it, under detect_anomaly
+
+    _saved: Any = ()
+    _sources: tuple[Any, ...] = ()  # per saved array: the index of the input, ~slot of the output, or None
+    _versions: tuple[Any, ...] = ()  # per saved array: its counter and what it read
+
+    def __init_subclass__(cls, register: bool = True, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "name" not in cls.__dict__:
+            cls.name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
+        if register:
+            if cls.name in OPERATIONS:
+                raise TypeError(f"two operations are named {cls.name!r}")
+            OPERATIONS[cls.name] = cls
+
+    def forward(self, *arrays: Any, **parameters: Any) -> Any:
+        """Compute the result from plain arrays, saving what backward will need."""
+        raise NotImplementedError(f"{self.name} has no forward")
+
+    def backward(self, *grads: Any) -> Any:
+        """Return the gradient of each input, given the gradient of each output."""
+        raise GradError(f"{self.name} has no gradient; detach() its input if none is wanted")
+
+    # ------------------------------------------------------------------ called by forward and backward
+
+    def save(self, *arrays: Any) -> None:
+        """Keep arrays (inputs, outputs, constants or None) for backward, which finds them in ``self.saved``."""
+        self._saved = arrays
+
+    @property
+    def saved(self) -> tuple[Any, ...]:
+        """What forward saved: plain arrays, or tensors where backward is being recorded.
+
+        A recorded input or output comes back with its place in the graph. Anything else that was saved is a
+        constant to the second derivative, so a rule must not save what depends on its inputs otherwise.
+        """
+        if self._saved is _FREED:
+            raise GradError(
+                f"{self.name}: backward a second time through a graph that the first one freed; "
+                "pass retain_graph=True to the first backward, or compute the forward again"
+            )
+        for moment in self._versions:
+            if moment is not None and moment[0][0] != moment[1]:
+                raise GradError(
+                    f"{self.name}: a tensor it needs for its gradient was modified in place afterwards "
+                    f"(version {moment[0][0]}, expected {moment[1]}); use the out-of-place form, or clone() the "
+                    "tensor before writing to it"
+                    + (f"\n{self.name} was called at\n{self.origin}" if self.origin else "")
+                )
+        if not self.recording:
+            return self._saved
+        return tuple(self._restore(*pair) for pair in zip(self._saved, self._sources, strict=True))
+
+    def _restore(self, array: Any, source: int | None) -> Any:
+        if source is None:
+            return array
+        if source >= 0:
+            edge = self.edges[source]
+            if edge is None:
+                return array
+            node, slot = edge[:2]
+            if isinstance(node, Variable):
+                return node
+        else:
+            node, slot = self, ~source
+        out = wrap(array)
+        out._requires_grad, out._node, out._slot = True, node, slot
+        return out
+
+    # ------------------------------------------------------------------ the door
+
+    @classmethod
+    def apply(cls, *inputs: Any, **parameters: Any) -> Any:
+        """Run the operation: on plain arrays directly, on tensors with promotion, checks and recording.
+
+        Parameters
+        ----------
+        *inputs : Tensor, array, Python number or None
+            What can be differentiated. If no Tensor is among them, plain arrays come back.
+        **parameters
+            Passed to ``forward`` as they are.
+
+        Returns
+        -------
+        Tensor, array, or a tuple of them
+        """
+        arrays = []
+        needs = []
+        traced = False
+        for x in inputs:
+            if isinstance(x, Variable):
+                traced = True
+                arrays.append(x.array)
+                needs.append(x._requires_grad)
+            else:
+                arrays.append(x)
+                needs.append(False)
+        node = cls()
+        node.needs = needs
+        if not traced:
+            if devices._cupy is not None:
+                node.xp = namespace(next(filter(is_array, arrays), None))
+            return node.forward(*arrays, **parameters)
+        inputs, arrays = node._prepare(inputs, arrays)
+        record = modes.grad and cls.differentiable and True in needs
+        try:
+            out = node.forward(*arrays, **parameters)
+        except MiniDLError:
+            raise
+        except (ValueError, TypeError, IndexError, OverflowError) as error:
+            raise node.explain(error, arrays) from error
+        if modes.anomaly:
+            node._check_forward(arrays, out)
+        if type(out) is tuple:
+            return node._finish_many(inputs, arrays, out, record, parameters)
+        if not isinstance(out, np.ndarray) and not is_array(out):
+            out = np.asarray(out)  # NumPy hands 0-d results out as scalars
+        result = wrap(out)
+        if record and out.dtype.kind == "f":
+            node._record(inputs, arrays, (result,))
+            result._requires_grad = True
+            result._node = node
+        if cls.is_view or out is arrays[0]:
+            node._link_view(inputs[0], result, None, parameters)
+        return result
+
+    def _finish_many(
+        self, inputs: Any, arrays: list[Any], outs: tuple[Any, ...], record: bool, parameters: dict[str, Any]
+    ) -> tuple[Any, ...]:
+        """Wrap the results of an operation that has several."""
+        results = tuple(wrap(out if is_array(out) else np.asarray(out)) for out in outs)
+        if record:
+            self.outputs = [(out.array.shape, out.array.dtype) for out in results]
+            self._record(inputs, arrays, results)
+            for slot, result in enumerate(results):
+                if result.array.dtype.kind == "f":
+                    result._requires_grad, result._node, result._slot = True, self, slot
+        if self.is_view:
+            for slot, result in enumerate(results):
+                self._link_view(inputs[0], result, slot, parameters)
+        return results
+
+    def _prepare(self, inputs: Sequence[Any], arrays: list[Any]) -> tuple[Sequence[Any], list[Any]]:
+        """Check devices and bring the inputs to the dtype that ``casting`` asks for."""
+        casting = self.casting
+        dtype: Any = None
+        plain = True  # every input is an array of one float dtype, or a number that cannot widen it
+        for a in arrays:
+            if isinstance(a, np.ndarray):
+                if dtype is None:
+                    dtype = a.dtype
+                    if dtype.kind != "f":
+                        plain = False
+                elif a.dtype != dtype:
+                    plain = False
+            elif type(a) is not float and type(a) is not int:
+                plain = False
+        if plain:
+            return inputs, arrays
+        inputs = [self._coerce(x, position) for position, x in enumerate(inputs)]
+        arrays = [x.array if isinstance(x, Variable) else x for x in inputs]
+        if devices._cupy is not None:
+            self._choose_device(inputs, arrays)
+        if casting is not None:
+            known = [a.dtype for a in arrays if is_array(a)]
+            dtype = common_dtype(known, [a for a in arrays if isinstance(a, (bool, int, float))])
+            if casting == "float" and dtype.kind != "f":
+                dtype = default_dtype()
+            for i, x in enumerate(inputs):
+                if is_array(arrays[i]) and arrays[i].dtype != dtype:
+                    inputs[i] = Cast.apply(x, dtype=dtype) if isinstance(x, Variable) else x.astype(dtype)
+                    arrays[i] = inputs[i].array if isinstance(x, Variable) else inputs[i]
+        return inputs, arrays
+
+    def _coerce(self, x: Any, position: int) -> Any:
+        """Accept what has an obvious meaning as an operand; refuse the rest by name."""
+        if isinstance(x, Variable) or x is None or type(x) in (bool, int, float) or is_array(x):
+            return x
+        if isinstance(x, np.generic):
+            return x.item()  # NumPy's scalars act as Python's: they never widen a tensor
+        if isinstance(x, (list, tuple)):
+            x = np.asarray(x)
+            if x.dtype == np.float64:
+                x = x.astype(default_dtype())
+        if not is_array(x) or x.dtype.kind not in "fiub":
+            raise DTypeError(
+                f"{self.name}: argument {position + 1} is of type {getattr(x, 'dtype', type(x).__name__)}; "
+                "expected a Tensor, an array of numbers, or a number"
+            )
+        return x
+
+    def _choose_device(self, inputs: Sequence[Any], arrays: list[Any]) -> None:
+        found = {position: device_of(a) for position, a in enumerate(arrays) if is_array(a)}
+        if len(set(found.values())) > 1:
+            listed = ", ".join(
+                f"argument {position + 1} ({arrays[position].dtype}{list(arrays[position].shape)}) on {device}"
+                for position, device in found.items()
+            )
+            first = next(iter(found.values()))
+            raise DeviceError(
+                f"{self.name}: its arguments live on different devices: {listed}; "
+                f"move them to one, for example x.to({str(first)!r})"
+            )
+        for position in found:
+            self.xp = namespace(arrays[position])
+            break
+
+    def explain(self, error: Exception, arrays: Sequence[Any]) -> MiniDLError:
+        """Turn what the array library complained of into an error of minidl's; operations refine it."""
+        shapes = [tuple(a.shape) for a in arrays if is_array(a)]
+        listed = " and ".join(map(str, shapes))
+        if "broadcast" in str(error):
+            return ShapeError(
+                f"{self.name}: shapes {listed} do not broadcast; aligned from the right, each pair of sizes must be "
+                "equal or 1: reshape, unsqueeze or transpose one of them"
+            )
+        dtypes = " and ".join(str(a.dtype) for a in arrays if is_array(a))
+        kind = {TypeError: DTypeError, IndexError: RangeError}.get(type(error), ShapeError)
+        return kind(f"{self.name}: cannot take arguments of shape {listed} ({dtypes}): {error}")
+
+    # ------------------------------------------------------------------ the graph
+
+    def _record(self, inputs: Sequence[Any], arrays: list[Any], outs: Sequence[Variable]) -> None:
+        """Enter the node into the graph: an edge to where each input came from, and what the saved arrays are."""
+        self.number = _next_number()
+        edges: list[Any] = []
+        for x in inputs:
+            if isinstance(x, Variable) and x._requires_grad:
+                if x._view is not None:
+                    x._view.refresh(x)
+                edges.append((x._node or x, x._slot, x.array.shape, x.array.dtype))
+            else:
+                edges.append(None)
+        self.edges = tuple(edges)
+        if self._saved:
+            sources = []
+            versions = []
+            for array in self._saved:
+                source: int | None = None
+                owner = None
+                if array is not None:
+                    for i, a in enumerate(arrays):
+                        if array is a:
+                            source, owner = i, inputs[i]
+                            break
+                    else:
+                        for slot, result in enumerate(outs):
+                            if array is result.array:
+                                source, owner = ~slot, result
+                sources.append(source)
+                if not isinstance(owner, Variable):
+                    versions.append(None)
+                elif owner.counter is None:
+                    raise GradError(
+                        f"{self.name}: a tensor made in inference mode cannot be saved for backward; "
+                        "clone() it outside of inference_mode first"
+                    )
+                else:
+                    versions.append((owner.counter, owner.counter[0]))
+            self._sources = tuple(sources)
+            self._versions = tuple(versions)
+
+    def _link_view(self, base: Any, result: Variable, slot: int | None, parameters: dict[str, Any]) -> None:
+        """Let a result that shares its base's memory share its version, and know how to be taken again."""
+        if not isinstance(base, Variable):
+            return
+        mine, theirs = result.array, base.array
+        if mine is not theirs and (
+            mine.base is None or mine.base is not (theirs if theirs.base is None else theirs.base)
+        ):
+            return  # it was copied
+        result.counter = base.counter
+        if not modes.inference:
+            result._view = View.of(base, (type(self), parameters, slot))
+
+    def free(self) -> None:
+        """Let go of the saved arrays: this node's backward is done."""
+        self.freed = True
+        if self._saved:
+            self._saved = _FREED
+            self._versions = ()
+
+    # ------------------------------------------------------------------ detect_anomaly
+
+    def _check_forward(self, arrays: Sequence[Any], out: Any) -> None:
+        self.origin = caller_line()
+        outs = out if type(out) is tuple else (out,)
+        if any(has_nan(o) for o in outs) and not any(has_nan(a) for a in arrays):
+            raise GradError(f"{self.name}: the first NaN appears in its result; it was called at\n{self.origin}")
+
+    def __repr__(self) -> str:
+        return f"<{self.name} backward>"
+
+
+def has_nan(value: Any) -> bool:
+    """Whether an array (or an array's tensor) of floats holds a NaN."""
+    value = value.array if isinstance(value, Variable) else value
+    return is_array(value) and value.dtype.kind == "f" and bool(namespace(value).isnan(value).any())
+
+
+def caller_line() -> str:
+    """Return the innermost line outside of minidl on the stack, as a traceback prints it."""
+    package = __file__.rsplit("autograd", 1)[0]
+    stack = traceback.extract_stack()
+    outside = [frame for frame in stack if not frame.filename.startswith(package)]
+    return "".join(traceback.format_list([(outside or stack)[-1]])).rstrip()
+
+
+class Cast(Operation):
+    """Another dtype for the same values; the gradient returns in the old one."""
+
+    def forward(self, x: Any, dtype: Any) -> Any:
+        self.before = x.dtype
+        return x.astype(dtype)
+
+    def backward(self, grad: Any) -> Any:
+        return grad.astype(self.before)
+
+
+def cast(x: Any, dtype: Any) -> Any:
+    """Return ``x`` in another dtype, differentiably.
+
+    .. math:: y = x
+
+    Parameters
+    ----------
+    x : Tensor, any shape
+    dtype : dtype, its name, or ``float``, ``int``, ``bool``
+
+    Returns
+    -------
+    Tensor, the shape of ``x``
+        ``x`` itself if it has that dtype already.
+
+    Raises
+    ------
+    DTypeError
+        If ``dtype`` is not one that minidl has.
+
+    Examples
+    --------
+    >>> import minidl
+    >>> minidl.cast(minidl.tensor([1, 2]), "float32")
+    tensor([1., 2.])
+
+    References
+    ----------
+    PyTorch's ``Tensor.to``, NumPy's ``ndarray.astype``.
+    """
+    dtype = as_dtype(dtype)
+    return x if x.dtype == dtype else Cast.apply(x, dtype=dtype)

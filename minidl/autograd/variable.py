@@ -1,0 +1,110 @@
+"""What the engine knows of a tensor: its array, its gradient, and where in the graph it comes from.
+
+:class:`Variable` has no operator and no method that computes. :class:`minidl.Tensor` adds those on top of the
+operations; the engine itself needs none of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from minidl.autograd.modes import modes
+from minidl.errors import GradError
+
+if TYPE_CHECKING:
+    from minidl.autograd.operation import Operation
+
+
+class Variable:
+    """An array and its place in the graph.
+
+    Class attributes are the values that nearly every tensor has, so that making one sets only what differs.
+
+    Attributes
+    ----------
+    array : numpy.ndarray or cupy.ndarray
+        The numbers.
+    counter : list of one int, or None
+        How often these numbers were written in place, shared by all views of them. None for a tensor made in
+        inference mode, which no graph may hold.
+    """
+
+    array: Any
+    counter: list[int] | None
+    _requires_grad = False
+    _grad: Any = None
+    _node: Operation | None = None  # the operation that made it; None for a leaf
+    _slot = 0  # which of that operation's outputs it is
+    _view: View | None = None  # what it is a view of, see inplace.py
+    _hooks: dict[int, Callable[..., Any]] | None = None  # of a leaf; an interior tensor's hooks stand at its node
+
+    # the class whose instances the engine hands out: the one that declares itself with `class Tensor(..., root=True)`
+    kind: ClassVar[type[Variable]]
+
+    def __init_subclass__(cls, root: bool = False, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if root:
+            Variable.kind = cls
+
+    @property
+    def version(self) -> int:
+        """How often the numbers of this tensor were written in place."""
+        return self.counter[0] if self.counter is not None else 0
+
+    def bump(self) -> None:
+        """Tell the engine that the numbers were written in place: a graph that saved them is now stale."""
+        if self.counter is not None:
+            self.counter[0] += 1
+
+
+def wrap(array: Any) -> Any:
+    """Return a new leaf of the public tensor class around ``array`` (not copied)."""
+    out = object.__new__(Variable.kind)
+    out.array = array
+    out.counter = None if modes.inference else [0]
+    return out
+
+
+def check_may_require_grad(array: Any) -> None:
+    """Raise a GradError unless ``array`` is of a float type."""
+    if array.dtype.kind != "f":
+        raise GradError(
+            f"only float tensors can require gradients, this one is {array.dtype}; convert it first: x.float()"
+        )
+
+
+class View:
+    """How a tensor was made as a view: from which base, by which operations.
+
+    Two things need it. A write through a view must reach the graph of its base (``inplace.update``), and a view
+    whose base was written to since must take its place in the graph anew (:meth:`refresh`).
+    """
+
+    __slots__ = ("base", "steps", "version")
+
+    def __init__(self, base: Variable, steps: tuple[Any, ...], version: int) -> None:
+        self.base = base
+        self.steps = steps
+        self.version = version
+
+    @classmethod
+    def of(cls, source: Variable, step: Any) -> View:
+        """Return the view that ``step`` takes of ``source``, counted from the base if that is a view itself."""
+        if source._view is not None:
+            return cls(source._view.base, (*source._view.steps, step), source.version)
+        return cls(source, (step,), source.version)
+
+    def replay(self, x: Any) -> Any:
+        """Take the same view of ``x``, an array or a tensor."""
+        for operation, parameters, slot in self.steps:
+            x = operation.apply(x, **parameters)
+            x = x if slot is None else x[slot]
+        return x
+
+    def refresh(self, view: Variable) -> None:
+        """Bring the graph of ``view`` up to date if its base was written to since it was taken."""
+        if self.version != view.version:
+            self.version = view.version
+            fresh = self.replay(self.base)
+            view._requires_grad, view._node, view._slot = fresh._requires_grad, fresh._node, fresh._slot

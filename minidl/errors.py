@@ -1,0 +1,58 @@
+"""The errors minidl raises. Each is also the built-in error a caller would expect to catch.
+
+Every message names the operation, the shapes or dtypes it was given, what was expected, and how to fix it.
+"""
+
+from __future__ import annotations
+
+
+class MiniDLError(Exception):
+    """The base of every error that minidl raises on purpose.
+
+    Modules add where in the model an error happened while it passes through them, see :meth:`at_layer`.
+    """
+
+    def at_layer(self, where: str) -> None:
+        """Prefix the message with the layer it came from (``SimpleCNN.fc1: Dense(400, 120)``)."""
+        message = self.args[0] if self.args else ""
+        self.args = (f"in {where}: {message}", *self.args[1:])
+
+
+class ShapeError(MiniDLError, ValueError):
+    """Shapes that do not fit each other or the operation."""
+
+
+class ArgumentError(MiniDLError, ValueError):
+    """An argument with a value that the function cannot use (an unknown mode, a negative size)."""
+
+
+class DTypeError(MiniDLError, TypeError):
+    """An argument of a type or dtype that the operation cannot take."""
+
+
+class RangeError(MiniDLError, IndexError, ValueError):
+    """An index, a label or an axis outside of what it selects from."""
+
+
+class DeviceError(MiniDLError, RuntimeError):
+    """Tensors on different devices, or a device that cannot be had."""
+
+
+class GradError(MiniDLError, RuntimeError):
+    """A gradient that cannot be computed as asked."""
+
+
+class StateError(MiniDLError, RuntimeError):
+    """A state (of a module, an optimiser, a loader) that does not fit the object it is loaded into."""
+
+
+class DataError(MiniDLError, ValueError):
+    """Data that cannot be used: an empty dataset, a file that is not what it should be."""
+
+
+class FormatError(MiniDLError, ValueError):
+    """A file whose content does not follow its format."""
+
+
+class NumericalWarning(UserWarning):
+    """Input that computes, but most likely not what was meant."""

@@ -1,0 +1,29 @@
+"""What every test needs: the same random numbers each run, and cases handed to the checks that take them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+import minidl
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> Iterator[None]:
+    minidl.manual_seed(0)
+    np.random.seed(0)
+    yield
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a check that takes ``case`` once for each of its module's CASES."""
+    if "case" in metafunc.fixturenames and hasattr(metafunc.module, "CASES"):
+        cases = metafunc.module.CASES
+        metafunc.parametrize("case", cases, ids=[f"{i}-{case.op}" for i, case in enumerate(cases)])
