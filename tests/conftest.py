@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 
@@ -11,10 +9,9 @@ import minidl
 
 
 @pytest.fixture(autouse=True)
-def _seeded() -> Iterator[None]:
+def _seeded() -> None:
     minidl.manual_seed(0)
     np.random.seed(0)
-    yield
 
 
 @pytest.fixture

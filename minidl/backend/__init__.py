@@ -9,6 +9,7 @@ from minidl.backend.devices import (
     is_array,
     is_gpu_available,
     namespace,
+    quiet,
     to_device,
     to_numpy,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "is_gpu_available",
     "manual_seed",
     "namespace",
+    "quiet",
     "set_default_dtype",
     "set_rng_state",
     "to_device",

@@ -38,10 +38,8 @@ def generator(device: Device = CPU) -> Any:
     """Return the random generator of ``device`` (``numpy.random.Generator`` or CuPy's)."""
     found = _generators.get(device)
     if found is None:
-        if device.type == "cpu":
-            found = np.random.default_rng(_seed)
-        else:
-            found = cupy().random.default_rng(_seed)
+        xp = np if device.type == "cpu" else cupy()
+        found = xp.random.default_rng(_seed)
         _generators[device] = found
     return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from minidl.autograd import Operation
+from minidl.backend import quiet
 
 if TYPE_CHECKING:
     from minidl._tensor import Tensor
@@ -150,10 +151,12 @@ def mul(x: Any, y: Any) -> Tensor:
 class Div(Operation):
     casting = "float"
 
+    @quiet
     def forward(self, x: Any, y: Any) -> Any:
         self.save(x if self.needs[1] else None, y)
         return x / y
 
+    @quiet
     def backward(self, grad: Any) -> Any:
         x, y = self.saved
         grad_x = grad / y
