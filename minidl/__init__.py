@@ -1,7 +1,9 @@
 """minidl: a deep-learning engine to read, to teach with, and to use."""
 
 from minidl._tensor import Tensor
+from minidl import autograd
 from minidl.autograd import (
+    checkpoint,
     detect_anomaly,
     enable_grad,
     grad,

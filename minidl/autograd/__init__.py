@@ -1,6 +1,8 @@
 """The engine: variables, operations as nodes of a graph, the backward pass, and derivatives as functions."""
 
+from minidl.autograd.checkpoint import checkpoint
 from minidl.autograd.engine import backward
+from minidl.autograd.function import Function, once_differentiable
 from minidl.autograd.functional import grad, hessian, jacobian, jvp, vjp
 from minidl.autograd.gradcheck import gradcheck, gradgradcheck
 from minidl.autograd.inplace import update
@@ -17,10 +19,12 @@ from minidl.autograd.variable import Variable, wrap
 
 __all__ = [
     "OPERATIONS",
+    "Function",
     "Operation",
     "Variable",
     "backward",
     "cast",
+    "checkpoint",
     "detect_anomaly",
     "enable_grad",
     "grad",
@@ -32,6 +36,7 @@ __all__ = [
     "jacobian",
     "jvp",
     "no_grad",
+    "once_differentiable",
     "set_grad_enabled",
     "update",
     "vjp",

@@ -130,6 +130,8 @@ class Operation:
                     "tensor before writing to it"
                     + (f"\n{self.name} was called at\n{self.origin}" if self.origin else "")
                 )
+        if type(self._saved) is not tuple:
+            self._saved.fill()  # checkpoint.py dropped the arrays: its region computes them again
         if not self.recording:
             return self._saved
         return tuple(self._restore(*pair) for pair in zip(self._saved, self._sources, strict=True))

@@ -1,0 +1,127 @@
+"""Trading time for memory: throw away what a part of a network saved, and compute it again in backward.
+
+The graph of the part is recorded as always; only the arrays that its nodes saved are dropped. The first rule that
+asks for one runs the part again and puts the arrays of the new nodes into the old ones, in order.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from minidl.autograd.functional import _as_tuple
+from minidl.autograd.modes import enable_grad, modes
+from minidl.autograd.operation import Operation, _next_number
+from minidl.autograd.variable import Variable, wrap
+from minidl.backend import get_rng_state, set_rng_state
+from minidl.errors import GradError
+
+
+def _nodes_since(number: int, outputs: tuple[Any, ...]) -> list[Operation]:
+    """Return the nodes made after ``number`` that ``outputs`` were computed by, in the order they were applied."""
+    found: dict[int, Operation] = {}
+    stack = [y._node for y in outputs if isinstance(y, Variable) and y._node is not None]
+    while stack:
+        node = stack.pop()
+        if node.number <= number or node.number in found:
+            continue
+        found[node.number] = node
+        stack.extend(edge[0] for edge in node.edges if edge is not None and isinstance(edge[0], Operation))
+    return [found[n] for n in sorted(found)]
+
+
+class Region:
+    """A part of the graph whose nodes can get their saved arrays back by running it again."""
+
+    def __init__(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], state: Any) -> None:
+        self.func, self.args, self.kwargs, self.state = func, args, kwargs, state
+        self.versions = [x.version if isinstance(x, Variable) else 0 for x in args]
+        self.nodes: list[weakref.ref[Operation]] = []  # weak: the nodes hold the region
+
+    def drop(self, outputs: tuple[Any, ...], number: int) -> None:
+        """Take the saved arrays from the nodes made since ``number``."""
+        for node in _nodes_since(number, outputs):
+            self.nodes.append(weakref.ref(node))
+            if node._saved:
+                node._saved = self
+
+    def fill(self) -> None:
+        """Run the part again and give each node what its twin saved."""
+        if [x.version if isinstance(x, Variable) else 0 for x in self.args] != self.versions:
+            raise GradError(
+                "checkpoint: an argument was modified in place since the forward; clone() it before writing to it"
+            )
+        leaves = []
+        for x in self.args:
+            if isinstance(x, Variable):
+                leaf = wrap(x.array)
+                leaf._requires_grad = x._requires_grad
+                x = leaf
+            leaves.append(x)
+        now = get_rng_state()
+        set_rng_state(self.state)
+        number = _next_number()
+        try:
+            with enable_grad():
+                outputs = _as_tuple(self.func(*leaves, **self.kwargs))
+        finally:
+            set_rng_state(now)
+        twins = _nodes_since(number, outputs)
+        if len(twins) != len(self.nodes):
+            raise GradError(
+                f"checkpoint: the function recorded {len(self.nodes)} operations in forward but {len(twins)} when run "
+                "again for backward; it must do the same each time it is called"
+            )
+        for reference, twin in zip(self.nodes, twins, strict=True):
+            node = reference()
+            if node is not None and node._saved is self:
+                node._saved = twin._saved
+                node._versions = ()  # they guarded the arrays that were dropped
+
+
+def checkpoint(func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    r"""Call ``func`` without keeping what its operations save for backward; backward computes it again.
+
+    .. math:: y = f(x)
+
+    A chain of :math:`n` layers, checkpointed in :math:`\sqrt n` parts, needs memory for :math:`O(\sqrt n)` layers
+    and one more forward pass.
+
+    Parameters
+    ----------
+    func : callable
+        Takes tensors and anything else, returns a tensor or a tuple of them. It must do the same each time: random
+        numbers (dropout) are repeated for it, other state is not.
+    *args, **kwargs
+        Its arguments.
+
+    Returns
+    -------
+    Tensor or tuple of Tensor
+        What ``func`` returns.
+
+    Raises
+    ------
+    GradError
+        In backward, if ``func`` does something else when it is run again, or an argument was written in place.
+
+    Examples
+    --------
+    >>> import minidl
+    >>> x = minidl.tensor([1.0, 2.0], requires_grad=True)
+    >>> minidl.checkpoint(lambda x: (x * x).exp(), x).sum().backward()
+    >>> x.grad
+    tensor([  5.4366, 218.3926])
+
+    References
+    ----------
+    T. Chen et al., "Training Deep Nets with Sublinear Memory Cost", 2016; PyTorch's ``torch.utils.checkpoint``.
+    """
+    if not modes.grad:
+        return func(*args, **kwargs)
+    region = Region(func, args, kwargs, get_rng_state())
+    number = _next_number()
+    outputs = func(*args, **kwargs)
+    region.drop(_as_tuple(outputs), number)
+    return outputs
