@@ -12,9 +12,31 @@ class MiniDLError(Exception):
     Modules add where in the model an error happened while it passes through them, see :meth:`at_layer`.
     """
 
-    def at_layer(self, where: str) -> None:
-        """Prefix the message with the layer it came from (``SimpleCNN.fc1: Dense(400, 120)``)."""
-        message = self.args[0] if self.args else ""
+    layer: object = None  # the outermost module that the error has passed through
+    _path = ""  # from there down to the innermost
+    _inner: tuple[object, str]  # the message as it was raised, and a description of the innermost module
+
+    def at_layer(self, layer: object, name: str, description: str) -> None:
+        """Say where in the model it happened: ``in SimpleCNN.fc1: Linear(in_features=400, ...): ...``.
+
+        Parameters
+        ----------
+        layer : Module
+            The module that the error is passing through; the innermost comes first.
+        name : str
+            What ``layer`` calls the module that the error passed through before.
+        description : str
+            A line that describes ``layer``, or the empty string.
+        """
+        if self.layer is None:
+            self._inner = (self.args[0] if self.args else "", description)
+        else:
+            self._path = f".{name}{self._path}"
+        self.layer = layer
+        message, description = self._inner
+        where = type(layer).__name__ + self._path
+        if description:
+            where = f"{where}: {description}" if self._path else description
         self.args = (f"in {where}: {message}", *self.args[1:])
 
 
