@@ -118,7 +118,7 @@ def checkpoint(func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     ----------
     T. Chen et al., "Training Deep Nets with Sublinear Memory Cost", 2016; PyTorch's ``torch.utils.checkpoint``.
     """
-    if not modes.grad:
+    if not modes.now.grad:
         return func(*args, **kwargs)
     region = Region(func, args, kwargs, get_rng_state())
     number = _next_number()

@@ -138,8 +138,8 @@ def run(
         else:
             known[slot] = grad if known[slot] is None else known[slot] + grad
 
-    grad_before = modes.grad
-    modes.grad = create_graph
+    grad_before = modes.now.grad
+    modes.now.grad = create_graph
     try:
         for root, gradient in roots:
             if create_graph and not isinstance(gradient, Variable):
@@ -187,7 +187,7 @@ def run(
                     f"{node.name}: backward returned {len(results)} gradients for {len(node.edges)} inputs; return one "
                     "for each, None where there is none"
                 )
-            if modes.anomaly:
+            if modes.now.anomaly:
                 _check_backward(node, grads, results)
             for position, (edge, grad) in enumerate(zip(node.edges, results, strict=True)):
                 if edge is None or grad is None:
@@ -208,7 +208,7 @@ def run(
             if not retain_graph:
                 node.free()
     finally:
-        modes.grad = grad_before
+        modes.now.grad = grad_before
     return [captures[x._node or x, x._slot] for x in wanted] if wanted is not None else []
 
 

@@ -207,7 +207,7 @@ def once_differentiable(backward: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(backward)
     def call(ctx: Any, *grads: Any) -> Any:
-        if modes.grad:
+        if modes.now.grad:
             raise GradError(
                 "this Function's backward is marked once_differentiable: it cannot be differentiated twice; compute "
                 "with tensors in it and remove the mark"

@@ -38,7 +38,7 @@ def scatter_view(x: Any, value: Any, view: View) -> Any:
 
 def check_writable(x: Variable, name: str) -> None:
     """Raise a GradError if writing into ``x`` would falsify the leaf that a gradient is wanted of."""
-    if not modes.grad:
+    if not modes.now.grad:
         return
     base = x._view.base if x._view is not None else x
     if base._requires_grad and base._node is None:
@@ -81,7 +81,7 @@ def update(x: Variable, result: Variable, name: str) -> Any:
 def adopt(x: Variable, result: Variable) -> None:
     """Let ``x``, whose memory holds ``result``'s values already, take ``result``'s place in the graph."""
     x.bump()
-    if not modes.grad:
+    if not modes.now.grad:
         return
     view = x._view
     if view is not None:

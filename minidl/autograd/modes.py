@@ -9,15 +9,21 @@ from collections.abc import Callable
 from typing import Any
 
 
-class _Modes(threading.local):
-    """The switches of one thread. Class attributes are the values a new thread starts with."""
+class Modes:
+    """The switches of one thread, and the values it starts with."""
 
     grad = True
     inference = False
     anomaly = False
 
 
-modes = _Modes()
+class _ThreadModes(threading.local):
+    def __init__(self) -> None:
+        self.now = Modes()
+
+
+#: ``modes.now`` are the switches of the running thread: one look-up for all of them.
+modes = _ThreadModes()
 
 
 class _Mode(contextlib.ContextDecorator):
@@ -29,13 +35,13 @@ class _Mode(contextlib.ContextDecorator):
         self._before: list[dict[str, bool]] = []
 
     def __enter__(self) -> None:
-        self._before.append({name: getattr(modes, name) for name in self.settings})
+        self._before.append({name: getattr(modes.now, name) for name in self.settings})
         for name, value in self.settings.items():
-            setattr(modes, name, value)
+            setattr(modes.now, name, value)
 
     def __exit__(self, *_: object) -> None:
         for name, value in self._before.pop().items():
-            setattr(modes, name, value)
+            setattr(modes.now, name, value)
 
     def _recreate_cm(self) -> _Mode:
         # a decorated function may run in several threads at once: each call gets its own stack
@@ -126,17 +132,17 @@ class set_grad_enabled(_Mode):  # noqa: N801
     def __init__(self, mode: bool) -> None:
         super().__init__()
         self.settings = {"grad": bool(mode)}
-        self._before.append({"grad": modes.grad})
-        modes.grad = bool(mode)
+        self._before.append({"grad": modes.now.grad})
+        modes.now.grad = bool(mode)
 
     def __enter__(self) -> None:
-        modes.grad = self.settings["grad"]
+        modes.now.grad = self.settings["grad"]
 
     def _recreate_cm(self) -> set_grad_enabled:
         return type(self)(self.settings["grad"])
 
     def __call__(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        modes.grad = self._before.pop()["grad"]
+        modes.now.grad = self._before.pop()["grad"]
         return super().__call__(func)
 
 
@@ -180,4 +186,4 @@ def is_grad_enabled() -> bool:
     >>> minidl.is_grad_enabled()
     True
     """
-    return modes.grad
+    return modes.now.grad

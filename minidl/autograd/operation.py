@@ -172,33 +172,44 @@ class Operation:
         arrays = []
         needs = []
         traced = False
+        dtype = None
+        plain = devices._cupy is None  # whether nothing is left to prepare: numbers, and arrays of one dtype
         for x in inputs:
             if isinstance(x, Variable):
                 traced = True
-                arrays.append(x.array)
+                array = x.array
+                arrays.append(array)
                 needs.append(x._requires_grad)
+                if dtype is None:
+                    dtype = array.dtype
+                elif array.dtype is not dtype:
+                    plain = False
             else:
                 arrays.append(x)
                 needs.append(False)
+                if x is not None and type(x) is not float and type(x) is not int:
+                    plain = False
         node = cls()
         node.needs = needs
         if not traced:
             if devices._cupy is not None:
                 node.xp = namespace(next(filter(is_array, arrays), None))
             return node.forward(*arrays, **parameters)
-        inputs, arrays = node._prepare(inputs, arrays)
-        record = modes.grad and cls.differentiable and True in needs
+        if not plain or (cls.casting is not None and dtype.kind != "f"):
+            inputs, arrays = node._prepare(inputs)
+        now = modes.now
+        record = now.grad and cls.differentiable and True in needs
         try:
             out = node.forward(*arrays, **parameters)
         except MiniDLError:
             raise
         except (ValueError, TypeError, IndexError, OverflowError) as error:
             raise node.explain(error, arrays) from error
-        if modes.anomaly:
+        if now.anomaly:
             node._check_forward(arrays, out)
         if type(out) is tuple:
             return node._finish_many(inputs, arrays, out, record, parameters)
-        if not isinstance(out, np.ndarray) and not is_array(out):
+        if type(out) is not np.ndarray and not is_array(out):
             out = np.asarray(out)  # NumPy hands 0-d results out as scalars
         result = wrap(out)
         if record and out.dtype.kind == "f":
@@ -225,31 +236,16 @@ class Operation:
                 self._link_view(inputs[0], result, slot, parameters)
         return results
 
-    def _prepare(self, inputs: Sequence[Any], arrays: list[Any]) -> tuple[Sequence[Any], list[Any]]:
-        """Check devices and bring the inputs to the dtype that ``casting`` asks for."""
-        casting = self.casting
-        dtype: Any = None
-        plain = True  # every input is an array of one float dtype, or a number that cannot widen it
-        for a in arrays:
-            if isinstance(a, np.ndarray):
-                if dtype is None:
-                    dtype = a.dtype
-                    if dtype.kind != "f":
-                        plain = False
-                elif a.dtype != dtype:
-                    plain = False
-            elif type(a) is not float and type(a) is not int:
-                plain = False
-        if plain:
-            return inputs, arrays
+    def _prepare(self, inputs: Sequence[Any]) -> tuple[Sequence[Any], list[Any]]:
+        """Refuse what is no operand, check devices, and bring the rest to the dtype that ``casting`` asks for."""
         inputs = [self._coerce(x, position) for position, x in enumerate(inputs)]
         arrays = [x.array if isinstance(x, Variable) else x for x in inputs]
         if devices._cupy is not None:
-            self._choose_device(inputs, arrays)
-        if casting is not None:
+            self._choose_device(arrays)
+        if self.casting is not None:
             known = [a.dtype for a in arrays if is_array(a)]
             dtype = common_dtype(known, [a for a in arrays if isinstance(a, (bool, int, float))])
-            if casting == "float" and dtype.kind != "f":
+            if self.casting == "float" and dtype.kind != "f":
                 dtype = default_dtype()
             for i, x in enumerate(inputs):
                 if is_array(arrays[i]) and arrays[i].dtype != dtype:
@@ -274,7 +270,8 @@ class Operation:
             )
         return x
 
-    def _choose_device(self, inputs: Sequence[Any], arrays: list[Any]) -> None:
+    def _choose_device(self, arrays: list[Any]) -> None:
+        """Take the array library of the device that all arrays live on."""
         found = {position: device_of(a) for position, a in enumerate(arrays) if is_array(a)}
         if len(set(found.values())) > 1:
             listed = ", ".join(
@@ -355,7 +352,7 @@ class Operation:
         ):
             return  # it was copied
         result.counter = base.counter
-        if not modes.inference:
+        if not modes.now.inference:
             result._view = View.of(base, (type(self), parameters, slot))
 
     def free(self) -> None:

@@ -62,7 +62,7 @@ def wrap(array: Any) -> Any:
     """Return a new leaf of the public tensor class around ``array`` (not copied)."""
     out = object.__new__(Variable.kind)
     out.array = array
-    out.counter = None if modes.inference else [0]
+    out.counter = None if modes.now.inference else [0]
     return out
 
 
