@@ -105,6 +105,7 @@ def run(
     captured = {node for node, _ in captures}
     pending: dict[Operation, Any] = {}  # the gradient of a node's output so far; a list if it has several
     owned: set[Any] = set()  # ids of pending arrays that nobody else holds: they may be added to in place
+    adopted: set[Any] = set()  # ids of leaves whose .grad is an array of this pass that may be used elsewhere in it
     heap: list[tuple[int, Operation]] = []
 
     def deliver(node: Any, slot: int, grad: Any, fresh: bool) -> None:
@@ -113,7 +114,7 @@ def run(
             if node._hooks:
                 grad, fresh = _run_hooks(node._hooks, grad, create_graph), False
             if wanted is None:
-                _accumulate(node, grad, fresh, create_graph)
+                _accumulate(node, grad, fresh, create_graph, adopted)
             elif (node, slot) in captures:
                 known = captures[node, slot]
                 captures[node, slot] = grad if known is None else known + grad
@@ -202,9 +203,8 @@ def run(
                     grad = unbroadcast(grad, shape)
                 if grad.dtype != dtype:
                     grad = grad.astype(dtype)
-                # a gradient that the rule passed on, or handed to two inputs, is not ours to keep or write into
-                fresh = not create_graph and not any(grad is other for other in (*grads, *results[:position]))
-                deliver(parent, slot, grad, fresh)
+                # what the rule passed on, or handed out before, has another holder: a leaf may not keep it
+                deliver(parent, slot, grad, not any(grad is other for other in (*grads, *results[:position])))
             if not retain_graph:
                 node.free()
     finally:
@@ -229,17 +229,21 @@ def _useful(roots: list[Operation], captures: dict[tuple[Any, int], Any]) -> set
     return useful
 
 
-def _accumulate(leaf: Any, grad: Any, fresh: bool, create_graph: bool) -> None:
-    """Add ``grad`` to the ``.grad`` of a leaf."""
+def _accumulate(leaf: Any, grad: Any, fresh: bool, create_graph: bool, adopted: set[int]) -> None:
+    """Add ``grad`` to the ``.grad`` of a leaf, without a copy where nobody else holds the array."""
     if leaf._grad is None:
         if create_graph:
             leaf._grad = grad
         elif fresh and is_array(grad) and grad.base is None:
             leaf._grad = wrap(grad)
+            adopted.add(id(leaf))  # a view of it may still be on its way to another node: no writing into it yet
         else:
             leaf._grad = wrap(namespace(grad).array(grad))
     elif create_graph:
         leaf._grad = leaf._grad + grad
+    elif id(leaf) in adopted:
+        leaf._grad = wrap(leaf._grad.array + grad)
+        adopted.discard(id(leaf))
     else:
         leaf._grad.array += grad
         leaf._grad.bump()

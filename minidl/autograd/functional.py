@@ -100,7 +100,7 @@ def grad(
         else:
             # the engine may hand one array to several inputs: each caller's result is its own
             shared = not is_array(g) or g.base is not None or any(g is other for other in found[:position])
-            shared = shared or any(g is factor for _, factor in roots)
+            shared = shared or any(g is getattr(factor, "array", factor) for _, factor in roots)
             results.append(wrap(namespace(g).array(g) if shared else g))
     return tuple(results)
 

@@ -44,6 +44,27 @@ def test_one_gradient_is_not_shared_by_two_leaves() -> None:
     assert y.grad.item() == 1
 
 
+def test_a_leaf_may_meet_its_gradient_again_in_the_same_pass() -> None:
+    class Both(Operation, register=False):
+        """Hands one array to both inputs, and a view of it on."""
+
+        name = "both"
+
+        def forward(self, x: Any, y: Any) -> Any:
+            return x + y.sum()
+
+        def backward(self, grad: Any) -> Any:
+            g = grad * 2
+            return g, g[:]
+
+    x, y = leaf(1.0, 2.0), leaf(1.0, 2.0)
+    early = x * 3  # its gradient reaches x after that of Both
+    out = Both.apply(x, y * 1) + early
+    out.sum().backward()
+    np.testing.assert_array_equal(x.grad.array, [5, 5])
+    np.testing.assert_array_equal(y.grad.array, [2, 2])
+
+
 def test_a_given_gradient_is_copied() -> None:
     x = leaf(1.0, 2.0)
     start = minidl.tensor([1.0, 1.0])
