@@ -14,7 +14,7 @@ from minidl.backend.devices import (
     to_numpy,
 )
 from minidl.backend.dtypes import as_dtype, common_dtype, default_dtype, set_default_dtype
-from minidl.backend.random import generator, get_rng_state, manual_seed, set_rng_state
+from minidl.backend.random import generator, get_rng_state, manual_seed, own_generator, set_rng_state
 
 __all__ = [
     "CPU",
@@ -31,6 +31,7 @@ __all__ = [
     "is_gpu_available",
     "manual_seed",
     "namespace",
+    "own_generator",
     "quiet",
     "set_default_dtype",
     "set_rng_state",
