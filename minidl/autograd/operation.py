@@ -255,9 +255,9 @@ class Operation:
 
     def _coerce(self, x: Any, position: int) -> Any:
         """Accept what has an obvious meaning as an operand; refuse the rest by name."""
-        if isinstance(x, Variable) or x is None or type(x) in (bool, int, float) or is_array(x):
+        if isinstance(x, Variable) or x is None or type(x) in (bool, int, float):
             return x
-        if isinstance(x, np.generic):
+        if isinstance(x, np.generic) and x.dtype.kind in "fiub":
             return x.item()  # NumPy's scalars act as Python's: they never widen a tensor
         if isinstance(x, (list, tuple)):
             x = np.asarray(x)
