@@ -47,7 +47,7 @@ def as_dtype(dtype: Any) -> np.dtype:
         found = np.dtype(dtype)
     except TypeError:
         found = None
-    if found not in SUPPORTED or dtype is None:
+    if dtype is None or found is None or found not in SUPPORTED:  # (np.dtype(None) is float64)
         names = ", ".join(map(str, SUPPORTED))
         raise DTypeError(f"unknown dtype {dtype!r}; minidl has {names}")
     return found
