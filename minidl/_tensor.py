@@ -123,6 +123,12 @@ class Tensor(Variable, root=True):
 
     # ------------------------------------------------------------------ the array
 
+    def __getitem__(self, index: Any) -> Tensor:
+        return ops.getitem(self, index)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        ops.indexing.assign(self, index, value)
+
     @property
     def shape(self) -> tuple[int, ...]:
         """The size of each axis."""
@@ -165,6 +171,8 @@ class Tensor(Variable, root=True):
     @property
     def requires_grad(self) -> bool:
         """Whether gradients with respect to this tensor are recorded."""
+        if self._view is not None:
+            self._view.refresh(self)
         return self._requires_grad
 
     @requires_grad.setter

@@ -45,6 +45,8 @@ def initial_gradient(output: Variable, gradient: Any, name: str) -> Any:
     ShapeError
         If the gradient's shape is not the output's.
     """
+    if output._view is not None:
+        output._view.refresh(output)
     if not output._requires_grad:
         raise GradError(
             f"{name}: the tensor does not require gradients: none of the tensors it was computed from does, or it was "

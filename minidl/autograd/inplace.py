@@ -20,15 +20,20 @@ class ScatterView(Operation):
     """``x`` with the region that ``view`` sees replaced by ``value``."""
 
     def forward(self, x: Any, value: Any, view: View, written: bool = False) -> Any:
-        self.view = view
-        if not written:  # else the write has happened already: x holds the result
-            x = x.copy()
-            view.replay(x)[...] = value
+        self.view = View(None, view.steps, 0)  # without its base, which will refer to this node
+        if written:  # x holds the result already
+            return x
+        x = x.copy()
+        region = self.view.replay(x)
+        if self.xp.may_share_memory(region, x):
+            region[...] = value
+        else:  # a reshape that was a view of the original but had to copy this
+            positions = self.view.replay(self.xp.arange(x.size).reshape(x.shape))
+            x.reshape(-1)[positions] = value
         return x
 
     def backward(self, grad: Any) -> Any:
-        inside = self.view.replay(grad)
-        return scatter_view(grad, inside * 0, self.view), inside
+        return scatter_view(grad, 0, self.view) if self.needs[0] else None, self.view.replay(grad)
 
 
 def scatter_view(x: Any, value: Any, view: View) -> Any:

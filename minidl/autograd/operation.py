@@ -179,6 +179,8 @@ class Operation:
                 traced = True
                 array = x.array
                 arrays.append(array)
+                if x._view is not None:
+                    x._view.refresh(x)
                 needs.append(x._requires_grad)
                 if dtype is None:
                     dtype = array.dtype
@@ -308,8 +310,6 @@ class Operation:
         edges: list[Any] = []
         for x in inputs:
             if isinstance(x, Variable) and x._requires_grad:
-                if x._view is not None:
-                    x._view.refresh(x)
                 edges.append((x._node or x, x._slot, x.array.shape, x.array.dtype))
             else:
                 edges.append(None)
@@ -347,10 +347,10 @@ class Operation:
         if not isinstance(base, Variable):
             return
         mine, theirs = result.array, base.array
-        if mine is not theirs and (
-            mine.base is None or mine.base is not (theirs if theirs.base is None else theirs.base)
-        ):
-            return  # it was copied
+        if mine is not theirs and mine.base is not theirs and (mine.base is None or mine.base is not theirs.base):
+            # either it was copied, or it is a view of a kind whose base is no array (of broadcast_to, as_strided)
+            if mine.base is None or not namespace(mine).may_share_memory(mine, theirs):
+                return
         result.counter = base.counter
         if not modes.now.inference:
             result._view = View.of(base, (type(self), parameters, slot))

@@ -83,7 +83,7 @@ class View:
 
     __slots__ = ("base", "steps", "version")
 
-    def __init__(self, base: Variable, steps: tuple[Any, ...], version: int) -> None:
+    def __init__(self, base: Any, steps: tuple[Any, ...], version: int) -> None:
         self.base = base
         self.steps = steps
         self.version = version
@@ -106,5 +106,10 @@ class View:
         """Bring the graph of ``view`` up to date if its base was written to since it was taken."""
         if self.version != view.version:
             self.version = view.version
-            fresh = self.replay(self.base)
+            now = modes.now
+            grad_before, now.grad = now.grad, True  # its place in the graph is not a matter of the moment's mode
+            try:
+                fresh = self.replay(self.base)
+            finally:
+                now.grad = grad_before
             view._requires_grad, view._node, view._slot = fresh._requires_grad, fresh._node, fresh._slot

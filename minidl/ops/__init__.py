@@ -1,10 +1,12 @@
 """Operations: each is one formula, one forward, one backward and one public function, on one page."""
 
 from minidl.autograd import cast
-from minidl.ops import creation
+from minidl.ops import creation, indexing
 from minidl.ops.arithmetic import *
 from minidl.ops.conversion import *
+from minidl.ops.convolution import *
 from minidl.ops.creation import *
+from minidl.ops.indexing import *
 from minidl.ops.reductions import *
 from minidl.ops.sampling import *
 from minidl.ops.shape import *
