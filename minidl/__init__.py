@@ -1,7 +1,7 @@
 """minidl: a deep-learning engine to read, to teach with, and to use."""
 
+from minidl import autograd, nn
 from minidl._tensor import Tensor
-from minidl import autograd
 from minidl.autograd import (
     checkpoint,
     detect_anomaly,

@@ -16,7 +16,7 @@ import numpy as np
 
 from minidl.autograd import Variable
 from minidl.autograd.hooks import RemovableHandle
-from minidl.backend import Device, as_dtype, device_of, is_array, namespace, to_device
+from minidl.backend import Device, as_dtype, device_of, is_array, to_device
 from minidl.errors import ArgumentError, DTypeError, MiniDLError, StateError
 from minidl.nn.hooks import Hooks
 from minidl.nn.parameter import Parameter

@@ -88,11 +88,9 @@ def summarize(model: Module, input_shapes: tuple[Any, ...], dtype: Any) -> Summa
     for shape in input_shapes:
         if not isinstance(shape, (tuple, list)) or not all(isinstance(size, int) and size >= 0 for size in shape):
             raise ArgumentError(f"summary: expected the shape of each input, as (32, 1, 28, 28); got {shape!r}")
-    if dtype is None:
-        kind = default_dtype() if first is None else first.array.dtype
-    else:
+    kind, place = (default_dtype(), CPU) if first is None else (first.array.dtype, device_of(first.array))
+    if dtype is not None:
         kind = as_dtype(dtype)
-    place = CPU if first is None else device_of(first.array)
     inputs = [wrap(to_device(np.zeros(tuple(shape), kind), place)) for shape in input_shapes]
 
     shapes: dict[int, Any] = {}
