@@ -1,0 +1,1 @@
+"""How long minidl takes, beside PyTorch: ``python -m benchmarks``."""
