@@ -10,6 +10,7 @@ from minidl.ops.creation import *
 from minidl.ops.elementwise import *
 from minidl.ops.indexing import *
 from minidl.ops.powers import *
+from minidl.ops.pooling import *
 from minidl.ops.reductions import *
 from minidl.ops.sampling import *
 from minidl.ops.selection import *
