@@ -11,14 +11,20 @@ from typing import Any
 import numpy as np
 
 from minidl import autograd, ops
-from minidl.autograd import Variable, update
+from minidl._tensor_inplace import InPlace
+from minidl.autograd import Variable
 from minidl.autograd.variable import check_may_require_grad
-from minidl.backend import Device, device_of
+from minidl.backend import Device, device_of, is_array
 from minidl.errors import DTypeError, GradError, ShapeError
 from minidl.formatting import format_tensor
 
 
-class Tensor(Variable, root=True):
+def is_operand(x: Any) -> bool:
+    """Whether a tensor can be compared with ``x`` element by element; ``==`` leaves anything else to Python."""
+    return isinstance(x, (Variable, int, float, np.generic, list, tuple)) or is_array(x)
+
+
+class Tensor(InPlace, Variable, root=True):
     """An array of numbers that remembers how it was computed, so that it can be differentiated.
 
     .. math:: y = f(x) \\;\\Rightarrow\\; \\bar x = \\bar y \\, \\frac{\\partial f}{\\partial x}
@@ -66,13 +72,35 @@ class Tensor(Variable, root=True):
         if requires_grad:
             self.requires_grad = True
 
-    # ------------------------------------------------------------------ operators (arithmetic)
+    # ------------------------------------------------------------------ operators (in place: _tensor_inplace.py)
 
     __add__ = ops.add
     __sub__ = ops.sub
     __mul__ = ops.mul
     __truediv__ = ops.div
+    __floordiv__ = ops.floor_divide
+    __mod__ = ops.remainder
+    __pow__ = ops.pow
+    __and__ = ops.bitwise_and
+    __or__ = ops.bitwise_or
+    __xor__ = ops.bitwise_xor
     __neg__ = ops.neg
+    __abs__ = ops.abs
+    __invert__ = ops.bitwise_not
+    __round__ = ops.round
+    __lt__ = ops.lt
+    __le__ = ops.le
+    __gt__ = ops.gt
+    __ge__ = ops.ge
+
+    def __eq__(self, other: Any) -> Tensor:  # type: ignore[override]
+        return ops.eq(self, other) if is_operand(other) else NotImplemented
+
+    def __ne__(self, other: Any) -> Tensor:  # type: ignore[override]
+        return ops.ne(self, other) if is_operand(other) else NotImplemented
+
+    def __pos__(self) -> Tensor:
+        return self
 
     def __radd__(self, other: Any) -> Tensor:
         return ops.add(other, self)
@@ -86,25 +114,126 @@ class Tensor(Variable, root=True):
     def __rtruediv__(self, other: Any) -> Tensor:
         return ops.div(other, self)
 
-    def __iadd__(self, other: Any) -> Tensor:
-        return update(self, ops.add(self, other), "+=")
+    def __rfloordiv__(self, other: Any) -> Tensor:
+        return ops.floor_divide(other, self)
 
-    def __isub__(self, other: Any) -> Tensor:
-        return update(self, ops.sub(self, other), "-=")
+    def __rmod__(self, other: Any) -> Tensor:
+        return ops.remainder(other, self)
 
-    def __imul__(self, other: Any) -> Tensor:
-        return update(self, ops.mul(self, other), "*=")
+    def __rpow__(self, other: Any) -> Tensor:
+        return ops.pow(other, self)
 
-    def __itruediv__(self, other: Any) -> Tensor:
-        return update(self, ops.div(self, other), "/=")
+    def __rand__(self, other: Any) -> Tensor:
+        return ops.bitwise_and(other, self)
 
-    # ------------------------------------------------------------------ arithmetic.py, elementwise.py
+    def __ror__(self, other: Any) -> Tensor:
+        return ops.bitwise_or(other, self)
+
+    def __rxor__(self, other: Any) -> Tensor:
+        return ops.bitwise_xor(other, self)
+
+    # ------------------------------------------------------------------ arithmetic.py, powers.py
 
     add = ops.add
     sub = ops.sub
+    subtract = ops.subtract
     mul = ops.mul
+    multiply = ops.multiply
     div = ops.div
+    divide = ops.divide
+    true_divide = ops.true_divide
+    floor_divide = ops.floor_divide
+    remainder = ops.remainder
+    fmod = ops.fmod
     neg = ops.neg
+    negative = ops.negative
+    reciprocal = ops.reciprocal
+    lerp = ops.lerp
+    addcmul = ops.addcmul
+    addcdiv = ops.addcdiv
+    pow = ops.pow
+    square = ops.square
+    sqrt = ops.sqrt
+    rsqrt = ops.rsqrt
+    exp = ops.exp
+    expm1 = ops.expm1
+    log = ops.log
+    log1p = ops.log1p
+    log2 = ops.log2
+    log10 = ops.log10
+    logaddexp = ops.logaddexp
+
+    # ------------------------------------------------------------------ elementwise.py, selection.py, trigonometry.py
+
+    abs = ops.abs
+    absolute = ops.absolute
+    sign = ops.sign
+    sigmoid = ops.sigmoid
+    erf = ops.erf
+    round = ops.round
+    floor = ops.floor
+    ceil = ops.ceil
+    trunc = ops.trunc
+    fix = ops.fix
+    nan_to_num = ops.nan_to_num
+    maximum = ops.maximum
+    minimum = ops.minimum
+    clip = ops.clip
+    clamp = ops.clamp
+    clamp_min = ops.clamp_min
+    clamp_max = ops.clamp_max
+    sin = ops.sin
+    cos = ops.cos
+    tan = ops.tan
+    asin = ops.asin
+    arcsin = ops.arcsin
+    acos = ops.acos
+    arccos = ops.arccos
+    atan = ops.atan
+    arctan = ops.arctan
+    atan2 = ops.atan2
+    arctan2 = ops.arctan2
+    sinh = ops.sinh
+    cosh = ops.cosh
+    tanh = ops.tanh
+    asinh = ops.asinh
+    arcsinh = ops.arcsinh
+    acosh = ops.acosh
+    arccosh = ops.arccosh
+    atanh = ops.atanh
+    arctanh = ops.arctanh
+
+    def where(self, condition: Any, other: Any) -> Tensor:
+        """Return this tensor where ``condition`` holds and ``other`` elsewhere, see :func:`minidl.where`."""
+        return ops.where(condition, self, other)
+
+    # ------------------------------------------------------------------ comparison.py
+
+    eq = ops.eq
+    ne = ops.ne
+    not_equal = ops.not_equal
+    lt = ops.lt
+    less = ops.less
+    le = ops.le
+    less_equal = ops.less_equal
+    gt = ops.gt
+    greater = ops.greater
+    ge = ops.ge
+    greater_equal = ops.greater_equal
+    isnan = ops.isnan
+    isinf = ops.isinf
+    isfinite = ops.isfinite
+    isclose = ops.isclose
+    allclose = ops.allclose
+    equal = ops.equal
+    logical_and = ops.logical_and
+    logical_or = ops.logical_or
+    logical_xor = ops.logical_xor
+    logical_not = ops.logical_not
+    bitwise_and = ops.bitwise_and
+    bitwise_or = ops.bitwise_or
+    bitwise_xor = ops.bitwise_xor
+    bitwise_not = ops.bitwise_not
 
     # ------------------------------------------------------------------ activations.py
 
