@@ -67,7 +67,7 @@ def maximum(x: Any, y: Any) -> Tensor:
     --------
     >>> import minidl
     >>> minidl.maximum(minidl.tensor([1.0, 5.0]), 3)
-    @@minidl.maximum(minidl.tensor([1.0, 5.0]), 3)@@
+    tensor([3., 5.])
 
     References
     ----------
@@ -117,7 +117,7 @@ def minimum(x: Any, y: Any) -> Tensor:
     --------
     >>> import minidl
     >>> minidl.minimum(minidl.tensor([1.0, 5.0]), 3)
-    @@minidl.minimum(minidl.tensor([1.0, 5.0]), 3)@@
+    tensor([1., 3.])
 
     References
     ----------
@@ -181,7 +181,7 @@ def clip(x: Any, min: Any = None, max: Any = None) -> Tensor:  # noqa: A002
     --------
     >>> import minidl
     >>> minidl.clip(minidl.tensor([-2.0, 0.5, 3.0]), 0, 1)
-    @@minidl.clip(minidl.tensor([-2.0, 0.5, 3.0]), 0, 1)@@
+    tensor([0.0000, 0.5000, 1.0000])
 
     References
     ----------
@@ -220,7 +220,7 @@ def clamp_min(x: Any, min: Any) -> Tensor:  # noqa: A002
     --------
     >>> import minidl
     >>> minidl.clamp_min(minidl.tensor([-2.0, 0.5, 3.0]), 1)
-    @@minidl.clamp_min(minidl.tensor([-2.0, 0.5, 3.0]), 1)@@
+    tensor([1., 1., 3.])
 
     References
     ----------
@@ -254,7 +254,7 @@ def clamp_max(x: Any, max: Any) -> Tensor:  # noqa: A002
     --------
     >>> import minidl
     >>> minidl.clamp_max(minidl.tensor([-2.0, 0.5, 3.0]), 1)
-    @@minidl.clamp_max(minidl.tensor([-2.0, 0.5, 3.0]), 1)@@
+    tensor([-2.0000,  0.5000,  1.0000])
 
     References
     ----------
@@ -310,9 +310,9 @@ def where(condition: Any, x: Any = None, y: Any = None) -> Tensor | tuple[Tensor
     --------
     >>> import minidl
     >>> minidl.where(minidl.tensor([True, False]), minidl.tensor([1.0, 2.0]), 0)
-    @@minidl.where(minidl.tensor([True, False]), minidl.tensor([1.0, 2.0]), 0)@@
+    tensor([1., 0.])
     >>> minidl.where(minidl.tensor([0, 7, 8]))
-    @@minidl.where(minidl.tensor([0, 7, 8]))@@
+    (tensor([1, 2]),)
 
     References
     ----------

@@ -71,7 +71,7 @@ def sin(x: Any) -> Tensor:
     --------
     >>> import minidl
     >>> minidl.sin(minidl.tensor([0.0, 1.0]))
-    @@minidl.sin(minidl.tensor([0.0, 1.0]))@@
+    tensor([0.0000, 0.8415])
 
     References
     ----------
@@ -116,7 +116,7 @@ def cos(x: Any) -> Tensor:
     --------
     >>> import minidl
     >>> minidl.cos(minidl.tensor([0.0, 1.0]))
-    @@minidl.cos(minidl.tensor([0.0, 1.0]))@@
+    tensor([1.0000, 0.5403])
 
     References
     ----------
@@ -162,7 +162,7 @@ def tan(x: Any) -> Tensor:
     --------
     >>> import minidl
     >>> minidl.tan(minidl.tensor([0.0, 1.0]))
-    @@minidl.tan(minidl.tensor([0.0, 1.0]))@@
+    tensor([0.0000, 1.5574])
 
     References
     ----------
@@ -208,7 +208,7 @@ def asin(x: Any) -> Tensor:
     --------
     >>> import minidl
     >>> minidl.asin(minidl.tensor([0.0, 1.0]))
-    @@minidl.asin(minidl.tensor([0.0, 1.0]))@@
+    tensor([0.0000, 1.5708])
 
     References
     ----------
@@ -257,7 +257,7 @@ def acos(x: Any) -> Tensor:
     --------
     >>> import minidl
     >>> minidl.acos(minidl.tensor([0.0, 1.0]))
-    @@minidl.acos(minidl.tensor([0.0, 1.0]))@@
+    tensor([1.5708, 0.0000])
 
     References
     ----------
@@ -305,7 +305,7 @@ def atan(x: Any) -> Tensor:
     --------
     >>> import minidl
     >>> minidl.atan(minidl.tensor([0.0, 1.0]))
-    @@minidl.atan(minidl.tensor([0.0, 1.0]))@@
+    tensor([0.0000, 0.7854])
 
     References
     ----------
@@ -358,7 +358,7 @@ def atan2(y: Any, x: Any) -> Tensor:
     --------
     >>> import minidl
     >>> minidl.atan2(minidl.tensor([1.0, 1.0]), minidl.tensor([1.0, -1.0]))
-    @@minidl.atan2(minidl.tensor([1.0, 1.0]), minidl.tensor([1.0, -1.0]))@@
+    tensor([0.7854, 2.3562])
 
     References
     ----------
@@ -406,7 +406,7 @@ def sinh(x: Any) -> Tensor:
     --------
     >>> import minidl
     >>> minidl.sinh(minidl.tensor([0.0, 1.0]))
-    @@minidl.sinh(minidl.tensor([0.0, 1.0]))@@
+    tensor([0.0000, 1.1752])
 
     References
     ----------
@@ -451,7 +451,7 @@ def cosh(x: Any) -> Tensor:
     --------
     >>> import minidl
     >>> minidl.cosh(minidl.tensor([0.0, 1.0]))
-    @@minidl.cosh(minidl.tensor([0.0, 1.0]))@@
+    tensor([1.0000, 1.5431])
 
     References
     ----------
@@ -495,7 +495,7 @@ def tanh(x: Any) -> Tensor:
     --------
     >>> import minidl
     >>> minidl.tanh(minidl.tensor([0.0, 1.0]))
-    @@minidl.tanh(minidl.tensor([0.0, 1.0]))@@
+    tensor([0.0000, 0.7616])
 
     References
     ----------
@@ -539,7 +539,7 @@ def asinh(x: Any) -> Tensor:
     --------
     >>> import minidl
     >>> minidl.asinh(minidl.tensor([0.0, 1.0]))
-    @@minidl.asinh(minidl.tensor([0.0, 1.0]))@@
+    tensor([0.0000, 0.8814])
 
     References
     ----------
@@ -588,7 +588,7 @@ def acosh(x: Any) -> Tensor:
     --------
     >>> import minidl
     >>> minidl.acosh(minidl.tensor([1.0, 2.0]))
-    @@minidl.acosh(minidl.tensor([1.0, 2.0]))@@
+    tensor([0.0000, 1.3170])
 
     References
     ----------
@@ -637,7 +637,7 @@ def atanh(x: Any) -> Tensor:
     --------
     >>> import minidl
     >>> minidl.atanh(minidl.tensor([0.0, 0.5]))
-    @@minidl.atanh(minidl.tensor([0.0, 0.5]))@@
+    tensor([0.0000, 0.5493])
 
     References
     ----------
