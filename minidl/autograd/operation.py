@@ -212,7 +212,8 @@ class Operation:
         if type(out) is tuple:
             return node._finish_many(inputs, arrays, out, record, parameters)
         if type(out) is not np.ndarray and not is_array(out):
-            out = np.asarray(out)  # NumPy hands 0-d results out as scalars
+            scalar, out = out, np.asarray(out)  # NumPy hands 0-d results out as scalars
+            node._saved = tuple(out if array is scalar else array for array in node._saved)
         result = wrap(out)
         if record and out.dtype.kind == "f":
             node._record(inputs, arrays, (result,))
