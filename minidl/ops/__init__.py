@@ -2,6 +2,7 @@
 
 from minidl.autograd import cast
 from minidl.ops import creation, indexing
+from minidl.ops.activations import *
 from minidl.ops.arithmetic import *
 from minidl.ops.comparison import *
 from minidl.ops.conversion import *
@@ -9,8 +10,8 @@ from minidl.ops.convolution import *
 from minidl.ops.creation import *
 from minidl.ops.elementwise import *
 from minidl.ops.indexing import *
-from minidl.ops.powers import *
 from minidl.ops.pooling import *
+from minidl.ops.powers import *
 from minidl.ops.reductions import *
 from minidl.ops.sampling import *
 from minidl.ops.selection import *
