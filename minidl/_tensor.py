@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from minidl import autograd, ops
+from minidl import ops
+from minidl._tensor_conversion import Conversion
+from minidl._tensor_graph import Graph
 from minidl._tensor_inplace import InPlace
 from minidl.autograd import Variable
-from minidl.autograd.variable import check_may_require_grad
-from minidl.backend import Device, device_of, is_array
-from minidl.errors import DTypeError, GradError, ShapeError
+from minidl.backend import is_array
 from minidl.formatting import format_tensor
 
 
@@ -24,7 +24,7 @@ def is_operand(x: Any) -> bool:
     return isinstance(x, (Variable, int, float, np.generic, list, tuple)) or is_array(x)
 
 
-class Tensor(InPlace, Variable, root=True):
+class Tensor(InPlace, Conversion, Graph, root=True):
     """An array of numbers that remembers how it was computed, so that it can be differentiated.
 
     .. math:: y = f(x) \\;\\Rightarrow\\; \\bar x = \\bar y \\, \\frac{\\partial f}{\\partial x}
@@ -237,6 +237,12 @@ class Tensor(InPlace, Variable, root=True):
 
     # ------------------------------------------------------------------ activations.py
 
+    relu = ops.relu
+    prelu = ops.prelu
+    softmax = ops.softmax
+    log_softmax = ops.log_softmax
+    hardshrink = ops.hardshrink
+
     # ------------------------------------------------------------------ reductions.py
 
     sum = ops.sum
@@ -244,109 +250,48 @@ class Tensor(InPlace, Variable, root=True):
     # ------------------------------------------------------------------ shape.py
 
     broadcast_to = ops.broadcast_to
+    chunk = ops.chunk
+    expand = ops.expand
+    expand_as = ops.expand_as
+    flatten = ops.flatten
+    moveaxis = ops.movedim
+    movedim = ops.movedim
+    permute = ops.permute
+    ravel = ops.ravel
     reshape = ops.reshape
+    reshape_as = ops.reshape_as
+    split = ops.split
+    squeeze = ops.squeeze
+    swapaxes = ops.swapaxes
+    swapdims = ops.swapaxes
+    t = ops.t
+    tensor_split = ops.tensor_split
+    transpose = ops.transpose
+    unbind = ops.unbind
+    unflatten = ops.unflatten
+    unsqueeze = ops.unsqueeze
+    view = ops.view
+    view_as = ops.view_as
+
+    @property
+    def T(self) -> Tensor:  # noqa: N802
+        """A view with all axes in reverse order."""
+        return ops.transpose(self)
+
+    @property
+    def mT(self) -> Tensor:  # noqa: N802
+        """A view with the last two axes swapped."""
+        return ops.matrix_transpose(self)
 
     # ------------------------------------------------------------------ indexing.py, sorting.py
 
+    __getitem__ = ops.getitem
+
     # ------------------------------------------------------------------ linalg.py
 
-    # ------------------------------------------------------------------ the array
+    # ------------------------------------------------------------------ what is written out elsewhere
 
-    def __getitem__(self, index: Any) -> Tensor:
-        return ops.getitem(self, index)
-
-    def __setitem__(self, index: Any, value: Any) -> None:
-        ops.indexing.assign(self, index, value)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The size of each axis."""
-        return self.array.shape
-
-    @property
-    def ndim(self) -> int:
-        """The number of axes."""
-        return self.array.ndim
-
-    @property
-    def dtype(self) -> np.dtype:
-        """The element type."""
-        return self.array.dtype
-
-    @property
-    def device(self) -> Device:
-        """Where the array lives."""
-        return device_of(self.array)
+    # _tensor_conversion.py: numbers, NumPy, dtypes, devices, copies; _tensor_graph.py: gradients, hooks, versions
 
     def __repr__(self) -> str:
         return format_tensor(self)
-
-    astype = autograd.cast
-
-    def detach(self) -> Tensor:
-        """Return a tensor with the same memory that is cut off from the graph."""
-        out = autograd.wrap(self.array)
-        out.counter = self.counter
-        return out
-
-    def item(self) -> Any:
-        """Return the one element as a Python number."""
-        if self.array.size != 1:
-            raise ShapeError(f"item: the tensor has {self.array.size} elements (shape {self.shape}), expected one")
-        return self.array.item()
-
-    # ------------------------------------------------------------------ the graph
-
-    @property
-    def requires_grad(self) -> bool:
-        """Whether gradients with respect to this tensor are recorded."""
-        if self._view is not None:
-            self._view.refresh(self)
-        return self._requires_grad
-
-    @requires_grad.setter
-    def requires_grad(self, value: bool) -> None:
-        if self._node is not None:
-            if not value:
-                raise GradError("requires_grad: only a leaf can be switched off; use x.detach() for a result")
-            return
-        if value:
-            check_may_require_grad(self.array)
-            if self.counter is None:
-                raise GradError("requires_grad: a tensor made in inference mode cannot; clone() it outside first")
-        self._requires_grad = bool(value)
-
-    @property
-    def grad(self) -> Tensor | None:
-        """The gradient accumulated by :meth:`backward`, of this tensor's shape; None before."""
-        return self._grad
-
-    @grad.setter
-    def grad(self, value: Tensor | None) -> None:
-        if value is not None:
-            if not isinstance(value, Variable):
-                raise DTypeError(f"grad: expected a Tensor or None, got {type(value).__name__}")
-            if value.array.shape != self.array.shape:
-                raise ShapeError(f"grad: a gradient of shape {value.array.shape} for a tensor of shape {self.shape}")
-        self._grad = value
-
-    def backward(self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False) -> None:
-        """Accumulate into every leaf's ``.grad`` the gradient of this tensor with respect to it.
-
-        Parameters
-        ----------
-        gradient : Tensor or array, the shape of this tensor, optional
-            What to start from; a scalar starts from 1.
-        retain_graph : bool, optional
-            Keep the graph for another pass. Defaults to ``create_graph``.
-        create_graph : bool
-            Record the computation of the gradients, so that they can be differentiated in turn.
-
-        Raises
-        ------
-        GradError
-            If the tensor has no graph, is no scalar and ``gradient`` is missing, or the graph was freed.
-        ShapeError
-            If ``gradient`` does not have this tensor's shape.
-        """
-        autograd.backward([self], [gradient], retain_graph=retain_graph, create_graph=create_graph)

@@ -111,3 +111,40 @@ class InPlace:
     bitwise_or_ = in_place(ops.bitwise_or)
     bitwise_xor_ = in_place(ops.bitwise_xor)
     bitwise_not_ = in_place(ops.bitwise_not)
+
+    # ------------------------------------------------------------------ whatever it held before
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        ops.indexing.assign(self, index, value)
+
+    def fill_(self, value: Any) -> Any:
+        """Write one number into every element, and return the tensor."""
+        self[...] = value
+        return self
+
+    def zero_(self) -> Any:
+        """Write zeros into every element, and return the tensor."""
+        self[...] = 0
+        return self
+
+    def copy_(self, source: Any, non_blocking: bool = False) -> Any:
+        """Write the values of ``source``, which may broadcast, and return the tensor; differentiable.
+
+        Parameters
+        ----------
+        source : Tensor, array or number
+        non_blocking : bool
+            Accepted, without effect.
+        """
+        self[...] = source
+        return self
+
+    def uniform_(self, low: float = 0.0, high: float = 1.0) -> Any:
+        """Write numbers uniformly distributed over [low, high), and return the tensor."""
+        self[...] = ops.rand_like(self) * (high - low) + low
+        return self
+
+    def normal_(self, mean: float = 0.0, std: float = 1.0) -> Any:
+        """Write normal numbers of the given mean and standard deviation, and return the tensor."""
+        self[...] = ops.randn_like(self) * std + mean
+        return self

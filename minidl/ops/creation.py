@@ -250,7 +250,9 @@ def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool 
 
 
 def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """Return a new tensor whose numbers are whatever the memory held.
+    r"""Return a new tensor whose numbers are whatever the memory held.
+
+    .. math:: y \in \mathbb R^{s_1 \times s_2 \times \dots}
 
     Parameters
     ----------
@@ -404,7 +406,9 @@ def ones_like(x: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
 
 
 def empty_like(x: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """Return a tensor of arbitrary numbers with the shape, dtype and device of ``x``.
+    r"""Return a tensor of arbitrary numbers with the shape, dtype and device of ``x``.
+
+    .. math:: y \in \mathbb R^{s_1 \times s_2 \times \dots}
 
     Parameters
     ----------
