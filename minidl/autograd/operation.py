@@ -137,7 +137,7 @@ class Operation:
         return tuple(self._restore(*pair) for pair in zip(self._saved, self._sources, strict=True))
 
     def _restore(self, array: Any, source: int | None) -> Any:
-        if source is None or array.dtype.kind != "f":
+        if source is None:
             return array
         if source >= 0:
             edge = self.edges[source]
@@ -146,6 +146,8 @@ class Operation:
             node, slot = edge[:2]
             if isinstance(node, Variable):
                 return node
+        elif array.dtype.kind != "f":
+            return array
         else:
             node, slot = self, ~source
         out = wrap(array)
