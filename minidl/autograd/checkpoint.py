@@ -74,6 +74,8 @@ class Region:
                 "again for backward; it must do the same each time it is called"
             )
         for reference, twin in zip(self.nodes, twins, strict=True):
+            if isinstance(twin._saved, Region):  # a checkpoint within: its region knows the twin, not our node
+                twin._saved.fill()
             node = reference()
             if node is not None and node._saved is self:
                 node._saved = twin._saved
