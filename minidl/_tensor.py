@@ -243,9 +243,29 @@ class Tensor(InPlace, Conversion, Graph, root=True):
     log_softmax = ops.log_softmax
     hardshrink = ops.hardshrink
 
-    # ------------------------------------------------------------------ reductions.py
+    # ------------------------------------------------------------------ reductions.py, extremes.py, scans.py
 
+    all = ops.all
+    amax = ops.amax
+    amin = ops.amin
+    any = ops.any
+    argmax = ops.argmax
+    argmin = ops.argmin
+    count_nonzero = ops.count_nonzero
+    cumprod = ops.cumprod
+    cumsum = ops.cumsum
+    logsumexp = ops.logsumexp
+    max = ops.max
+    mean = ops.mean
+    median = ops.median
+    min = ops.min
+    nanmean = ops.nanmean
+    nansum = ops.nansum
+    norm = ops.norm
+    prod = ops.prod
+    std = ops.std
     sum = ops.sum
+    var = ops.var
 
     # ------------------------------------------------------------------ shape.py
 
@@ -283,11 +303,39 @@ class Tensor(InPlace, Conversion, Graph, root=True):
         """A view with the last two axes swapped."""
         return ops.matrix_transpose(self)
 
-    # ------------------------------------------------------------------ indexing.py, sorting.py
+    # ------------------------------------------------------------------ indexing.py
 
     __getitem__ = ops.getitem
 
+    # ------------------------------------------------------------------ sorting.py
+
+    argsort = ops.argsort
+    bincount = ops.bincount
+    histc = ops.histc
+    kthvalue = ops.kthvalue
+    sort = ops.sort
+    topk = ops.topk
+    unique = ops.unique
+
     # ------------------------------------------------------------------ linalg.py
+
+    __matmul__ = ops.matmul
+
+    def __rmatmul__(self, other: Any) -> Tensor:
+        return ops.matmul(other, self)
+
+    addmm = ops.addmm
+    baddbmm = ops.baddbmm
+    bmm = ops.bmm
+    dot = ops.dot
+    inner = ops.inner
+    kron = ops.kron
+    matmul = ops.matmul
+    mm = ops.mm
+    mv = ops.mv
+    outer = ops.outer
+    trace = ops.trace
+    vdot = ops.vdot
 
     # ------------------------------------------------------------------ what is written out elsewhere
 

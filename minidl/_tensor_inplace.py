@@ -33,6 +33,7 @@ class InPlace:
     __itruediv__ = in_place(ops.div, "/=")
     __ifloordiv__ = in_place(ops.floor_divide, "//=")
     __imod__ = in_place(ops.remainder, "%=")
+    __imatmul__ = in_place(ops.matmul, "@=")
     __ipow__ = in_place(ops.pow, "**=")
     __iand__ = in_place(ops.bitwise_and, "&=")
     __ior__ = in_place(ops.bitwise_or, "|=")
@@ -148,3 +149,9 @@ class InPlace:
         """Write normal numbers of the given mean and standard deviation, and return the tensor."""
         self[...] = ops.randn_like(self) * std + mean
         return self
+
+    # scans.py, linalg.py
+    cumsum_ = in_place(ops.cumsum)
+    cumprod_ = in_place(ops.cumprod)
+    addmm_ = in_place(ops.addmm)
+    baddbmm_ = in_place(ops.baddbmm)

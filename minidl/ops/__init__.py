@@ -4,16 +4,25 @@ from minidl.autograd import cast
 from minidl.ops import creation, indexing
 from minidl.ops.activations import *
 from minidl.ops.arithmetic import *
+from minidl.ops.attention import *
 from minidl.ops.comparison import *
 from minidl.ops.conversion import *
 from minidl.ops.convolution import *
 from minidl.ops.creation import *
+from minidl.ops.dropout import *
+from minidl.ops.einsum import *
 from minidl.ops.elementwise import *
+from minidl.ops.embedding import *
+from minidl.ops.extremes import *
 from minidl.ops.indexing import *
+from minidl.ops.linalg import *
+from minidl.ops.normalization import *
 from minidl.ops.pooling import *
 from minidl.ops.powers import *
 from minidl.ops.reductions import *
 from minidl.ops.sampling import *
+from minidl.ops.scans import *
 from minidl.ops.selection import *
 from minidl.ops.shape import *
+from minidl.ops.sorting import *
 from minidl.ops.trigonometry import *

@@ -66,6 +66,8 @@ def normalize_axes(axis: Any, ndim: int, name: str) -> tuple[int, ...]:
     """Return axes (an int, a sequence of them, or None for all) counted from the front, without repeats."""
     if axis is None:
         return tuple(range(ndim))
+    if type(axis) is int and -ndim <= axis < ndim:  # the common case, without detours
+        return (axis % ndim,)
     axes = axis if isinstance(axis, Iterable) else (axis,)
     found = tuple(normalize_axis(a, ndim, name) for a in axes)
     if ndim == 0:
