@@ -6,11 +6,11 @@ from minidl.ops.activations import *
 from minidl.ops.arithmetic import *
 from minidl.ops.attention import *
 from minidl.ops.comparison import *
+from minidl.ops.contraction import *
 from minidl.ops.conversion import *
 from minidl.ops.convolution import *
 from minidl.ops.creation import *
 from minidl.ops.dropout import *
-from minidl.ops.einsum import *
 from minidl.ops.elementwise import *
 from minidl.ops.embedding import *
 from minidl.ops.extremes import *

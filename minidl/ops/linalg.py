@@ -10,7 +10,7 @@ from minidl.autograd import Operation
 from minidl.errors import MiniDLError, ShapeError
 from minidl.ops.arguments import shape_of
 from minidl.ops.arithmetic import add, mul
-from minidl.ops.einsum import einsum, tensordot
+from minidl.ops.contraction import einsum, tensordot
 from minidl.ops.shape import reshape
 
 if TYPE_CHECKING:
