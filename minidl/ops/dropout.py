@@ -1,0 +1,215 @@
+"""Dropout: random elements set to zero while a network trains."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from minidl.autograd import Variable, update
+from minidl.backend import device_of, generator
+from minidl.errors import ArgumentError, DTypeError, ShapeError
+
+if TYPE_CHECKING:
+    from minidl._tensor import Tensor
+
+__all__ = ["alpha_dropout", "dropout", "dropout1d", "dropout2d"]
+
+
+def kept(x: Any, shape: tuple[int, ...], p: float) -> Any:
+    """Return an array of ``shape``, beside ``x``, that is True with probability ``1 - p``."""
+    return generator(device_of(x.array if isinstance(x, Variable) else x)).random(shape, dtype="float32") >= p
+
+
+def check(name: str, x: Any, p: float) -> None:
+    """Raise an error unless ``p`` is a probability and ``x`` holds floats."""
+    if not 0 <= p <= 1:
+        raise ArgumentError(f"{name}: p={p} must be a probability, from 0 to 1 (it is the share that is dropped)")
+    if x.dtype.kind != "f":
+        raise DTypeError(f"{name}: expected a float tensor, got {x.dtype}; convert it first: x.float()")
+
+
+def drop(name: str, x: Any, shape: tuple[int, ...], p: float, inplace: bool) -> Tensor:
+    """Multiply ``x`` by a random mask of ``shape``, which broadcasts, scaled so that the mean stays."""
+    if p == 0:
+        return x
+    mask = kept(x, shape, p).astype(x.dtype)
+    if p < 1:
+        mask *= 1 / (1 - p)
+    y = x * mask
+    return update(x, y, name) if inplace else y
+
+
+def dropout(x: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    r"""Set each element to zero with probability ``p`` and scale the others, so that the mean stays.
+
+    .. math:: y_i = \frac{m_i}{1 - p} x_i, \quad m_i \sim \operatorname{Bernoulli}(1 - p)
+
+    Parameters
+    ----------
+    x : Tensor, any shape
+    p : float
+        The share that is dropped.
+    training : bool
+        If False, ``x`` comes back as it is.
+    inplace : bool
+        Write the result into ``x``.
+
+    Returns
+    -------
+    Tensor, the shape of ``x``
+
+    Raises
+    ------
+    ArgumentError
+        If ``p`` is no probability.
+    DTypeError
+        If ``x`` does not hold floats.
+
+    Examples
+    --------
+    >>> import minidl
+    >>> minidl.manual_seed(0)
+    >>> sorted(set(minidl.dropout(minidl.ones(100), 0.5).tolist()))
+    [0.0, 2.0]
+
+    References
+    ----------
+    ``torch.nn.functional.dropout``. Srivastava et al. (2014), "Dropout: a simple way to prevent neural networks from
+    overfitting".
+    """
+    check("dropout", x, p)
+    return drop("dropout", x, x.shape, p, inplace) if training else x
+
+
+def drop_channels(name: str, x: Any, rank: int, p: float, training: bool, inplace: bool) -> Tensor:
+    """Compute :func:`dropout1d` or :func:`dropout2d`."""
+    check(name, x, p)
+    if x.ndim not in (rank + 1, rank + 2):
+        axes = ("L", "H, W")[rank - 1]
+        raise ShapeError(
+            f"{name}: the input has shape {tuple(x.shape)}; expected (N, C, {axes}), or (C, {axes}) without a batch: "
+            "use dropout for features without positions"
+        )
+    return drop(name, x, x.shape[:-rank] + (1,) * rank, p, inplace) if training else x
+
+
+def dropout2d(x: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    r"""Set whole channels of images to zero, each with probability ``p``: neighbouring pixels say the same.
+
+    .. math:: y_{ncij} = \frac{m_{nc}}{1 - p} x_{ncij}, \quad m_{nc} \sim \operatorname{Bernoulli}(1 - p)
+
+    Parameters
+    ----------
+    x : Tensor (N, C, H, W) or (C, H, W)
+    p, training, inplace
+        As in :func:`dropout`.
+
+    Returns
+    -------
+    Tensor, the shape of ``x``
+
+    Raises
+    ------
+    ShapeError
+        If ``x`` is no image.
+    ArgumentError
+        If ``p`` is no probability.
+    DTypeError
+        If ``x`` does not hold floats.
+
+    Examples
+    --------
+    >>> import minidl
+    >>> minidl.dropout2d(minidl.ones(1, 2, 4, 4), 1.0).sum()
+    tensor(0.)
+
+    References
+    ----------
+    ``torch.nn.functional.dropout2d``. Tompson et al. (2015), "Efficient object localization using convolutional
+    networks".
+    """
+    return drop_channels("dropout2d", x, 2, p, training, inplace)
+
+
+def dropout1d(x: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    r"""Set whole channels of sequences to zero, each with probability ``p``.
+
+    .. math:: y_{nci} = \frac{m_{nc}}{1 - p} x_{nci}, \quad m_{nc} \sim \operatorname{Bernoulli}(1 - p)
+
+    Parameters
+    ----------
+    x : Tensor (N, C, L) or (C, L)
+    p, training, inplace
+        As in :func:`dropout`.
+
+    Returns
+    -------
+    Tensor, the shape of ``x``
+
+    Raises
+    ------
+    ShapeError
+        If ``x`` is no sequence.
+    ArgumentError
+        If ``p`` is no probability.
+    DTypeError
+        If ``x`` does not hold floats.
+
+    Examples
+    --------
+    >>> import minidl
+    >>> minidl.dropout1d(minidl.ones(1, 2, 4), 0.0).sum()
+    tensor(8.)
+
+    References
+    ----------
+    ``torch.nn.functional.dropout1d``.
+    """
+    return drop_channels("dropout1d", x, 1, p, training, inplace)
+
+
+# what selu tends to for very negative inputs: -scale * alpha
+SELU_FLOOR = -1.0507009873554805 * 1.6732632423543772
+
+
+def alpha_dropout(x: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    r"""Dropout for self-normalising networks: what is dropped takes selu's floor, mean and variance stay.
+
+    .. math:: y_i = a \, (m_i x_i + (1 - m_i) \alpha') + b, \quad a = ((1 - p)(1 + p \alpha'^2))^{-1/2},
+        \quad b = -a p \alpha'
+
+    Parameters
+    ----------
+    x : Tensor, any shape
+    p, training, inplace
+        As in :func:`dropout`.
+
+    Returns
+    -------
+    Tensor, the shape of ``x``
+
+    Raises
+    ------
+    ArgumentError
+        If ``p`` is no probability.
+    DTypeError
+        If ``x`` does not hold floats.
+
+    Examples
+    --------
+    >>> import minidl
+    >>> minidl.alpha_dropout(minidl.ones(3), 0.0)
+    tensor([1., 1., 1.])
+
+    References
+    ----------
+    ``torch.nn.functional.alpha_dropout``. Klambauer et al. (2017), "Self-normalizing neural networks".
+    """
+    check("alpha_dropout", x, p)
+    if not training or p == 0:
+        return x
+    mask = kept(x, x.shape, p).astype(x.dtype)
+    # p = 1 drops everything to the floor, whose mean is 0 once it is shifted: PyTorch returns zeros
+    a = 0.0 if p == 1 else 1 / math.sqrt((1 - p) * (1 + p * SELU_FLOOR**2))
+    y = x * (a * mask) + a * SELU_FLOOR * ((1 - mask) - p)
+    return update(x, y, "alpha_dropout") if inplace else y
