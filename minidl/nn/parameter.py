@@ -51,10 +51,3 @@ class Parameter(Tensor):
 
     def __repr__(self) -> str:
         return f"Parameter containing:\n{super().__repr__()}"
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Parameter:
-        copied = Parameter(self.array.copy(), self._requires_grad)
-        if self._grad is not None:
-            copied._grad = Tensor(self._grad)
-        memo[id(self)] = copied
-        return copied
