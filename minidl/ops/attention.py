@@ -11,8 +11,8 @@ from minidl.autograd import Variable
 from minidl.backend import namespace
 from minidl.errors import ArgumentError, DTypeError, ShapeError
 from minidl.ops.activations import softmax
-from minidl.ops.dropout import dropout
 from minidl.ops.linalg import matmul
+from minidl.ops.masking import dropout
 from minidl.ops.selection import where
 from minidl.ops.shape import swapaxes
 
