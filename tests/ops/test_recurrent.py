@@ -1,0 +1,172 @@
+"""Recurrent cells and the fused LSTM."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minidl
+from minidl.errors import ArgumentError, GradError, ShapeError
+from tests.ops.harness import (  # noqa: F401
+    Case,
+    test_dtype_is_kept,
+    test_gradients,
+    test_memory_layout,
+    test_second_gradients,
+    test_torch,
+    test_values,
+)
+
+try:
+    import torch
+except ImportError:
+    torch = None
+
+D, U = 3, 2
+
+
+def weights(gates: int, bias: bool = True) -> list[Any]:
+    shapes = [(gates * U, D), (gates * U, U)]
+    return [*shapes, (gates * U,), (gates * U,)] if bias else shapes
+
+
+def layer(reverse: bool = False) -> Any:
+    return lambda *a: minidl.lstm_layer(*a, reverse=reverse)
+
+
+def their_layer(x: Any, h: Any, c: Any, *weights: Any) -> Any:
+    state = (h[None], c[None])
+    output, h, c = torch.lstm(x, state, weights, len(weights) == 4, 1, 0.0, False, False, False)
+    return output, h[0], c[0]
+
+
+def their_reversed_layer(x: Any, *rest: Any) -> Any:
+    output, h, c = their_layer(x.flip(0), *rest)
+    return output.flip(0), h, c
+
+
+def only(slots: tuple[int, ...]) -> Any:
+    """Let gradients arrive at some of the outputs of the layer alone."""
+    return lambda *a: tuple(minidl.lstm_layer(*a)[slot] for slot in slots)
+
+
+INPUTS = [(4, 2, D), (2, U), (2, U)]
+
+CASES = [
+    Case(
+        "tanh",
+        minidl.rnn_cell,
+        [(2, D), (2, U), *weights(1)],
+        torch=torch and torch.rnn_tanh_cell,
+    ),
+    Case(
+        "relu",
+        lambda *a: minidl.rnn_cell(*a, nonlinearity="relu"),
+        [(2, D), (2, U), *weights(1, bias=False)],
+        torch=torch and torch.rnn_relu_cell,
+    ),
+    Case("sigmoid", minidl.gru_cell, [(2, D), (2, U), *weights(3)], torch=torch and torch.gru_cell),
+    Case("sigmoid", minidl.gru_cell, [(2, D), (2, U), *weights(3, bias=False)], torch=torch and torch.gru_cell),
+    Case("sigmoid", minidl.gru_cell, [(D,), (U,), *weights(3)]),
+    Case(
+        "sigmoid",
+        minidl.lstm_cell,
+        [(2, D), (2, U), (2, U), *weights(4)],
+        torch=lambda x, h, c, *w: torch.lstm_cell(x, (h, c), *w),
+    ),
+    Case(
+        "sigmoid",
+        minidl.lstm_cell,
+        [(2, D), (2, U), (2, U), *weights(4, bias=False)],
+        torch=lambda x, h, c, *w: torch.lstm_cell(x, (h, c), *w),
+    ),
+    Case("sigmoid", minidl.lstm_cell, [(D,), (U,), (U,), *weights(4)]),
+    Case("lstm_layer", layer(), [*INPUTS, *weights(4)], torch=their_layer, second=False),
+    Case("lstm_layer", layer(), [*INPUTS, *weights(4, bias=False)], torch=their_layer, second=False),
+    Case("lstm_layer", layer(reverse=True), [*INPUTS, *weights(4)], torch=their_reversed_layer, second=False),
+    Case("lstm_layer", layer(), [(1, 2, D), (2, U), (2, U), *weights(4)], torch=their_layer, second=False),
+    Case("lstm_layer", layer(), [(0, 2, D), (2, U), (2, U), *weights(4)], second=False),
+    Case("lstm_layer", layer(), [(3, 0, D), (0, U), (0, U), *weights(4)], second=False),
+    *[
+        Case(
+            "lstm_layer",
+            only(slots),
+            [*INPUTS, *weights(4)],
+            torch=lambda *a, slots=slots: tuple(their_layer(*a)[slot] for slot in slots),
+            second=False,
+        )
+        for slots in ((0,), (1,), (2,), (0, 2), (1, 2))
+    ],
+]
+
+
+def test_the_layer_is_the_cell_in_a_loop(rng: np.random.Generator) -> None:
+    x, h0, c0, *w = (minidl.tensor(rng.standard_normal(shape)) for shape in [*INPUTS, *weights(4)])
+    for reverse in (False, True):
+        output, h, c = minidl.lstm_layer(x, h0, c0, *w, reverse=reverse)
+        want_h, want_c = h0, c0
+        for t in reversed(range(4)) if reverse else range(4):
+            want_h, want_c = minidl.lstm_cell(x[t], want_h, want_c, *w)
+            np.testing.assert_allclose(output.array[t], want_h.array, rtol=1e-12)
+        np.testing.assert_allclose(h.array, want_h.array, rtol=1e-12)
+        np.testing.assert_allclose(c.array, want_c.array, rtol=1e-12)
+
+
+def test_the_final_state_does_not_share_memory_with_the_output() -> None:
+    state = minidl.zeros(1, U)
+    output, h, _ = minidl.lstm_layer(minidl.ones(2, 1, D), state, state, minidl.ones(4 * U, D), minidl.ones(4 * U, U))
+    h *= 0
+    assert output.array[-1].all()
+
+
+def test_saturated_gates_raise_no_warning() -> None:
+    state = minidl.zeros(1, U)
+    x = minidl.full((3, 1, D), 1e30, requires_grad=True)
+    output, _, _ = minidl.lstm_layer(x, state, state, minidl.ones(4 * U, D), minidl.ones(4 * U, U))
+    output.sum().backward()
+    assert np.isfinite(output.array).all()
+    assert np.isfinite(x.grad.array).all()
+
+
+def test_the_error_of_second_derivatives_names_the_cell() -> None:
+    x, h, c, *w = (minidl.ones(*shape, requires_grad=True) for shape in [*INPUTS, *weights(4)])
+    output, _, _ = minidl.lstm_layer(x, h, c, *w)
+    with pytest.raises(GradError, match=r"cannot be differentiated twice .*; use LSTMCell"):
+        output.sum().backward(create_graph=True)
+
+
+def call(name: str, gates: int, *shapes: tuple[int, ...], **replaced: Any) -> Any:
+    names = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"]
+    arguments = {key: minidl.ones(*shape) for key, shape in zip(names, weights(gates), strict=True)}
+    return getattr(minidl, name)(*(minidl.ones(*shape) for shape in shapes), **arguments | replaced)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "match"),
+    [
+        (
+            lambda: call("lstm_cell", 4, (2, 5), (2, U), (2, U)),
+            ShapeError,
+            r"lstm_cell: weight_ih has shape \(8, 3\); an input of shape \(2, 5\) \(5 features\) and a state of 2 "
+            r"units need \(8, 5\) \(4 gates\)",
+        ),
+        (lambda: call("lstm_cell", 3, (2, D), (2, U), (2, U)), ShapeError, r"weight_ih has shape \(6, 3\)"),
+        (lambda: call("lstm_cell", 4, (2, D), (2, U), (3, U)), ShapeError, r"c has shape \(3, 2\); .* needs \(2, 2\)"),
+        (lambda: call("gru_cell", 3, (2, D), (4, U)), ShapeError, r"gru_cell: h has shape \(4, 2\)"),
+        (lambda: call("gru_cell", 3, (2, D), (2, U), bias_hh=None), ArgumentError, "give bias_ih and bias_hh both"),
+        (lambda: call("rnn_cell", 1, (2, D), (2, U), bias_ih=minidl.ones(3)), ShapeError, r"bias_ih has shape \(3,\)"),
+        (lambda: call("rnn_cell", 1, (2, D), (2, U), nonlinearity="gelu"), ArgumentError, "expected 'tanh' or 'relu'"),
+        (lambda: call("lstm_layer", 4, (2, D), (2, U), (2, U)), ShapeError, r"lstm_layer: .* expected \(T, N, D\)"),
+        (lambda: call("lstm_layer", 4, (5, 2, D), (3, U), (2, U)), ShapeError, r"lstm_layer: h0 has shape \(3, 2\)"),
+        (
+            lambda: call("lstm_layer", 4, (5, 2, D), (2, U), (2, U), weight_hh=minidl.ones(8, 3)),
+            ShapeError,
+            r"lstm_layer: weight_hh has shape \(8, 3\)",
+        ),
+    ],
+)
+def test_errors(make: Any, error: type, match: str) -> None:
+    with pytest.raises(error, match=match):
+        make()
