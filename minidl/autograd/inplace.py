@@ -78,9 +78,21 @@ def update(x: Variable, result: Variable, name: str) -> Any:
         )
     if not x.array.flags.writeable if xp.__name__ == "numpy" else False:
         raise GradError(f"{name}: this tensor is a read-only view (of expand, say); clone() it first")
+    if result._node is not None:
+        keep_saved(result._node, x.array)
     x.array[...] = result.array
     adopt(x, result)
     return x
+
+
+def keep_saved(node: Operation, array: Any) -> None:
+    """Let ``node`` copy ``array`` if it saved it: ``x *= y`` is about to overwrite what its backward needs."""
+    if type(node._saved) is tuple and any(a is array for a in node._saved):
+        node._versions = tuple(
+            None if a is array else moment for a, moment in zip(node._saved, node._versions, strict=True)
+        )
+        copy = array.copy()
+        node._saved = tuple(copy if a is array else a for a in node._saved)
 
 
 def adopt(x: Variable, result: Variable) -> None:
