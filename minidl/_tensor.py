@@ -267,28 +267,41 @@ class Tensor(InPlace, Conversion, Graph, root=True):
     sum = ops.sum
     var = ops.var
 
-    # ------------------------------------------------------------------ shape.py
+    # ------------------------------------------------------------------ shape.py, arranging.py
 
     broadcast_to = ops.broadcast_to
     chunk = ops.chunk
+    diag = ops.diag
+    diag_embed = ops.diag_embed
+    diagonal = ops.diagonal
     expand = ops.expand
     expand_as = ops.expand_as
     flatten = ops.flatten
+    flip = ops.flip
+    fliplr = ops.fliplr
+    flipud = ops.flipud
     moveaxis = ops.movedim
     movedim = ops.movedim
+    pad = ops.pad
     permute = ops.permute
     ravel = ops.ravel
+    repeat = ops.repeat
+    repeat_interleave = ops.repeat_interleave
     reshape = ops.reshape
     reshape_as = ops.reshape_as
+    roll = ops.roll
+    rot90 = ops.rot90
     split = ops.split
     squeeze = ops.squeeze
     swapaxes = ops.swapaxes
     swapdims = ops.swapaxes
     t = ops.t
     tensor_split = ops.tensor_split
+    tile = ops.tile
     transpose = ops.transpose
     unbind = ops.unbind
     unflatten = ops.unflatten
+    unfold = ops.unfold
     unsqueeze = ops.unsqueeze
     view = ops.view
     view_as = ops.view_as
@@ -306,6 +319,19 @@ class Tensor(InPlace, Conversion, Graph, root=True):
     # ------------------------------------------------------------------ indexing.py
 
     __getitem__ = ops.getitem
+    argwhere = ops.argwhere
+    gather = ops.gather
+    index_add = ops.index_add
+    index_select = ops.index_select
+    masked_fill = ops.masked_fill
+    masked_select = ops.masked_select
+    nonzero = ops.nonzero
+    scatter = ops.scatter
+    scatter_add = ops.scatter_add
+    take = ops.take
+    take_along_dim = ops.take_along_dim
+    tril = ops.tril
+    triu = ops.triu
 
     # ------------------------------------------------------------------ sorting.py
 

@@ -113,6 +113,14 @@ class InPlace:
     bitwise_xor_ = in_place(ops.bitwise_xor)
     bitwise_not_ = in_place(ops.bitwise_not)
 
+    # shape.py, gathering.py
+    index_add_ = in_place(ops.index_add)
+    masked_fill_ = in_place(ops.masked_fill)
+    scatter_ = in_place(ops.scatter)
+    scatter_add_ = in_place(ops.scatter_add)
+    tril_ = in_place(ops.tril)
+    triu_ = in_place(ops.triu)
+
     # ------------------------------------------------------------------ whatever it held before
 
     def __setitem__(self, index: Any, value: Any) -> None:

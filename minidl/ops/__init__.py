@@ -4,6 +4,7 @@ from minidl.autograd import cast
 from minidl.ops import creation, indexing
 from minidl.ops.activations import *
 from minidl.ops.arithmetic import *
+from minidl.ops.arranging import *
 from minidl.ops.attention import *
 from minidl.ops.comparison import *
 from minidl.ops.contraction import *
@@ -12,6 +13,7 @@ from minidl.ops.convolution import *
 from minidl.ops.creation import *
 from minidl.ops.elementwise import *
 from minidl.ops.extremes import *
+from minidl.ops.gathering import *
 from minidl.ops.indexing import *
 from minidl.ops.linalg import *
 from minidl.ops.lookup import *

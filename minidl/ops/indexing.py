@@ -190,6 +190,26 @@ def getitem(x: Any, index: Any) -> Tensor:
     return GetItem.apply(x, index=fixed)
 
 
+def gather_items(x: Any, index: tuple[Any, ...], called: str) -> Tensor:
+    """Return ``x[index]`` for an index with arrays in it, on behalf of the function ``called``."""
+    fixed, arrays = parse_index(index, called)
+    return GatherItems.apply(x, *_beside(x, arrays, called), index=fixed, called=called)
+
+
+def add_items(x: Any, index: tuple[Any, ...], shape: tuple[int, ...], called: str) -> Tensor:
+    """Return zeros of ``shape`` with ``x`` added at ``index``, on behalf of the function ``called``."""
+    fixed, arrays = parse_index(index, called)
+    if not arrays and Ellipsis not in fixed:
+        fixed = (*fixed, Ellipsis)
+    return PutAdd.apply(x, *_beside(x, arrays, called), index=fixed, shape=shape, called=called)
+
+
+def set_items(x: Any, value: Any, index: tuple[Any, ...], called: str) -> Tensor:
+    """Return a copy of ``x`` with ``value`` at an index with arrays in it, on behalf of the function ``called``."""
+    fixed, arrays = _for_writing(x, index, called)
+    return SetItem.apply(x, _value_for(x, value, called), *arrays, index=fixed, called=called)
+
+
 def _beside(x: Any, arrays: list[Any], name: str) -> list[Any]:
     """Bring plain and CPU arrays of an index to the device of ``x``."""
     x = x.array if isinstance(x, Variable) else x
@@ -204,8 +224,10 @@ def _beside(x: Any, arrays: list[Any], name: str) -> list[Any]:
 class PutAdd(_Indexed):
     """Zeros of ``shape``, with ``x`` added at ``index``: the transpose of reading."""
 
-    def forward(self, x: Any, *arrays: Any, index: tuple[Any, ...], shape: tuple[int, ...]) -> Any:
-        self.index, self.positions = index, arrays
+    def forward(
+        self, x: Any, *arrays: Any, index: tuple[Any, ...], shape: tuple[int, ...], called: str = "put_add"
+    ) -> Any:
+        self.index, self.positions, self.called = index, arrays, called
         self.save(*arrays)
         xp = self.xp
         out = xp.zeros(shape, x.dtype)
@@ -258,10 +280,7 @@ def put_add(x: Any, index: Any, shape: tuple[int, ...]) -> Tensor:
     ----------
     The gradient of :func:`getitem`; ``torch.index_put`` with ``accumulate=True``; ``numpy.add.at``.
     """
-    fixed, arrays = parse_index(index, "put_add")
-    if not arrays and Ellipsis not in fixed:
-        fixed = (*fixed, Ellipsis)
-    return PutAdd.apply(x, *_beside(x, arrays, "put_add"), index=fixed, shape=shape)
+    return add_items(x, index, shape, "put_add")
 
 
 class SetItem(_Indexed):
@@ -330,8 +349,7 @@ def set_item(x: Any, value: Any, index: Any) -> Tensor:
     ----------
     ``torch.index_put``, JAX's ``x.at[index].set(value)``.
     """
-    fixed, arrays = _for_writing(x, index, "set_item")
-    return SetItem.apply(x, _value_for(x, value, "set_item"), *arrays, index=fixed)
+    return set_items(x, value, index, "set_item")
 
 
 def _for_writing(x: Any, index: Any, name: str) -> tuple[tuple[Any, ...], list[Any]]:
