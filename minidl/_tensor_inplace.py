@@ -73,6 +73,7 @@ class InPlace:
     absolute_ = in_place(ops.abs, "absolute_")
     sign_ = in_place(ops.sign)
     sigmoid_ = in_place(ops.sigmoid)
+    relu_ = in_place(ops.relu)
     erf_ = in_place(ops.erf)
     round_ = in_place(ops.round)
     floor_ = in_place(ops.floor)
