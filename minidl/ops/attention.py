@@ -90,7 +90,7 @@ def scaled_dot_product_attention(
             raise ArgumentError(f"{name}: is_causal=True is a mask itself; give it or attn_mask, not both")
         attn_mask = namespace(query.array if isinstance(query, Variable) else query).tri(L, S, dtype="bool")
     factor = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
-    scores = matmul(query * factor, swapaxes(key, -1, -2))  # (..., L, S)
+    scores: Any = matmul(query * factor, swapaxes(key, -1, -2))  # (..., L, S)
     sighted = None
     if attn_mask is not None:
         mask = attn_mask.array if isinstance(attn_mask, Variable) else attn_mask
@@ -103,5 +103,5 @@ def scaled_dot_product_attention(
         else:
             raise DTypeError(f"{name}: attn_mask must hold booleans or floats, got {mask.dtype}; use mask.bool()")
     weights = dropout(softmax(scores, -1), dropout_p)
-    y = matmul(weights, value)  # (..., L, E)
+    y: Any = matmul(weights, value)  # (..., L, E)
     return y if sighted is None else where(sighted, y, 0.0)

@@ -434,7 +434,7 @@ def avg_pool1d(
     return avg_pool("avg_pool1d", 1, x, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
 
 
-def adaptive_size(name: str, x: Any, output_size: Any) -> Pair:
+def adaptive_size(name: str, x: Any, output_size: Any) -> tuple[int, ...]:
     """Return the output size, with the input's in place of None."""
     check_image(name, x, 2)
     given = output_size if isinstance(output_size, (tuple, list)) else (output_size, output_size)

@@ -127,6 +127,26 @@ def test_a_large_mean_costs_no_accuracy_in_float32(name: str, rng: np.random.Gen
     np.testing.assert_allclose(y.array, exact, atol=4e-3)  # numbers near 1e4 are 1e-3 apart; PyTorch errs by 2.5e-3
 
 
+@pytest.mark.parametrize("name", ["batch_norm", "layer_norm", "group_norm"])
+def test_float32_agrees_with_torch_to_rounding(name: str, rng: np.random.Generator) -> None:
+    pytest.importorskip("torch")
+    arguments = {"batch_norm": (None, None), "layer_norm": ((6,),), "group_norm": (3,)}[name]
+    shape = (32, 5, 6) if name == "layer_norm" else (32, 6, 5)
+    arrays = [rng.standard_normal(s).astype(np.float32) for s in (shape, (6,), (6,))]
+    mine = [minidl.tensor(a, requires_grad=True) for a in arrays]
+    theirs = [torch.tensor(a, requires_grad=True) for a in arrays]
+    training = {"training": True} if name == "batch_norm" else {}
+    y = getattr(minidl, name)(mine[0], *arguments, *mine[1:], **training)
+    want = getattr(F, name)(theirs[0], *arguments, *theirs[1:], **training)
+    np.testing.assert_allclose(y.array, want.detach().numpy(), rtol=1e-5, atol=1e-5)
+    upstream = rng.standard_normal(y.shape, dtype=np.float32)
+    y.backward(upstream)
+    want.backward(torch.tensor(upstream))
+    for a, b in zip(mine, theirs, strict=True):
+        assert a.grad.dtype == np.float32
+        np.testing.assert_allclose(a.grad.array, b.grad.numpy(), rtol=1e-4, atol=1e-5)
+
+
 def test_half_precision_stays_half() -> None:
     y = minidl.layer_norm(minidl.ones(2, 4, dtype="float16"), 4)
     assert y.dtype == np.float16

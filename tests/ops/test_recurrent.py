@@ -114,6 +114,23 @@ def test_the_layer_is_the_cell_in_a_loop(rng: np.random.Generator) -> None:
         np.testing.assert_allclose(c.array, want_c.array, rtol=1e-12)
 
 
+def test_float32_agrees_with_torch_to_rounding(rng: np.random.Generator) -> None:
+    pytest.importorskip("torch")
+    T, N, features, units = 20, 4, 16, 32
+    shapes = [(T, N, features), (N, units), (N, units), (4 * units, features), (4 * units, units), *[(4 * units,)] * 2]
+    arrays = [(rng.standard_normal(shape) * 0.3).astype(np.float32) for shape in shapes]
+    mine = [minidl.tensor(a, requires_grad=True) for a in arrays]
+    theirs = [torch.tensor(a, requires_grad=True) for a in arrays]
+    output, want = minidl.lstm_layer(*mine)[0], their_layer(*theirs)[0]
+    np.testing.assert_allclose(output.array, want.detach().numpy(), rtol=1e-5, atol=1e-6)
+    upstream = rng.standard_normal(output.shape, dtype=np.float32)
+    output.backward(upstream)
+    want.backward(torch.tensor(upstream))
+    for a, b in zip(mine, theirs, strict=True):
+        assert a.grad.dtype == np.float32
+        np.testing.assert_allclose(a.grad.array, b.grad.numpy(), rtol=1e-3, atol=1e-5 * abs(b.grad.numpy()).max())
+
+
 def test_the_final_state_does_not_share_memory_with_the_output() -> None:
     state = minidl.zeros(1, U)
     output, h, _ = minidl.lstm_layer(minidl.ones(2, 1, D), state, state, minidl.ones(4 * U, D), minidl.ones(4 * U, U))
