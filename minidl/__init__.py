@@ -1,6 +1,6 @@
 """minidl: a deep-learning engine to read, to teach with, and to use."""
 
-from minidl import autograd, data, datasets, nn
+from minidl import autograd, data, datasets, nn, optim
 from minidl._tensor import Tensor
 from minidl.autograd import (
     checkpoint,
@@ -18,5 +18,9 @@ from minidl.autograd import (
     set_grad_enabled,
     vjp,
 )
-from minidl.backend import manual_seed
+from minidl.backend import Device as device  # noqa: N813
+from minidl.backend import default_dtype as get_default_dtype
+from minidl.backend import manual_seed, set_default_dtype
+from minidl.dtypes import *
+from minidl.formatting import printoptions, set_printoptions
 from minidl.ops import *
