@@ -273,9 +273,9 @@ def test_strict_products_refuse_other_ranks() -> None:
         minidl.bmm(minidl.zeros(2, 3, 4), minidl.zeros(3, 4, 5))
     with pytest.raises(ShapeError, match="dot: shapes"):
         minidl.dot(x, x)
-    with pytest.raises(ShapeError, match="inner: the last axes .* have sizes 3 and 2"):
+    with pytest.raises(ShapeError, match=r"inner: the last axes .* have sizes 3 and 2"):
         minidl.inner(x, minidl.zeros(2))
-    with pytest.raises(ShapeError, match="vdot: .* have 6 and 2 elements"):
+    with pytest.raises(ShapeError, match=r"vdot: .* have 6 and 2 elements"):
         minidl.vdot(x, minidl.zeros(2))
     with pytest.raises(ShapeError, match="trace: expected a matrix"):
         minidl.trace(minidl.zeros(3))
