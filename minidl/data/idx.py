@@ -77,11 +77,13 @@ def _read(file: Any, path: Path) -> np.ndarray:
     shape = struct.unpack(f">{magic[3]}I", header)
     dtype = np.dtype(_TYPES[magic[2]])
     expected = dtype.itemsize * int(np.prod([int(n) for n in shape], dtype=object))
-    content = file.read(expected + 1)
+    content = bytearray()  # read by and by: a damaged header may declare more than there is memory
+    while len(content) <= expected and (block := file.read(min(expected + 1 - len(content), 1 << 20))):
+        content += block
     if len(content) != expected:
         found = "more" if len(content) > expected else f"{len(content)}"
         raise FormatError(f"{path}: the IDX header declares {shape}, which is {expected} bytes, but there are {found}")
-    return np.frombuffer(content, dtype).reshape(shape).astype(dtype.newbyteorder("="))
+    return np.frombuffer(content, dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
 
 
 def read_mnist(root: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
