@@ -35,7 +35,7 @@ import numpy as np
 from minidl.autograd.modes import modes
 from minidl.autograd.variable import Variable, View, wrap
 from minidl.backend import as_dtype, common_dtype, default_dtype, device_of, devices, is_array, namespace
-from minidl.errors import DeviceError, DTypeError, GradError, MiniDLError, RangeError, ShapeError
+from minidl.errors import ArgumentError, DeviceError, DTypeError, GradError, MiniDLError, RangeError, ShapeError
 
 #: Every operation there is, by name. Tests walk it, so that none goes unchecked.
 OPERATIONS: dict[str, type[Operation]] = {}
@@ -302,7 +302,8 @@ class Operation:
                 "equal or 1: reshape, unsqueeze or transpose one of them"
             )
         dtypes = " and ".join(str(a.dtype) for a in arrays if is_array(a))
-        kind = {TypeError: DTypeError, IndexError: RangeError}.get(type(error), ShapeError)
+        kinds = (TypeError, DTypeError), (IndexError, RangeError), (OverflowError, ArgumentError)
+        kind = next((mine for theirs, mine in kinds if isinstance(error, theirs)), ShapeError)
         return kind(f"{self.name}: cannot take arguments of shape {listed} ({dtypes}): {error}")
 
     # ------------------------------------------------------------------ the graph

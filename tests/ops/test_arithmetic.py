@@ -229,6 +229,8 @@ def test_messages():
         minidl.div(x, 2, rounding_mode="ceil")
     with pytest.raises(DTypeError, match="neg"):
         -minidl.tensor([True])
+    with pytest.raises(ArgumentError, match=r"add: cannot take arguments .* 300 out of bounds for int8"):
+        minidl.tensor([1], dtype="int8") + 300
     whole = minidl.tensor([1, 2])
     with pytest.raises(DTypeError, match=r"/=: the result is float32, which a tensor of int64 cannot hold in place"):
         whole /= 2
