@@ -489,8 +489,8 @@ class Hardswish(_InPlace):
     --------
     >>> import minidl
     >>> from minidl import nn
-    >>> nn.Hardswish()(minidl.tensor([-3.0, 0.0, 3.0]))
-    tensor([0., 0., 3.])
+    >>> nn.Hardswish()(minidl.tensor([0.0, 3.0, 5.0]))
+    tensor([0., 3., 5.])
 
     References
     ----------
