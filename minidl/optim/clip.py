@@ -1,0 +1,154 @@
+"""Gradient clipping: keep one bad batch from throwing the parameters far away."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from minidl.autograd import Variable, wrap
+from minidl.backend import default_dtype, device_of, namespace, quiet, to_device
+from minidl.errors import ArgumentError, DTypeError, GradError
+
+__all__ = ["clip_grad_norm_", "clip_grad_value_"]
+
+
+def gradients(parameters: Any, name: str) -> list[Any]:
+    """Return the gradients there are, as tensors."""
+    listed = [parameters] if isinstance(parameters, Variable) else list(parameters)
+    for position, p in enumerate(listed):
+        if not isinstance(p, Variable):
+            raise DTypeError(f"{name}: parameter {position} is of type {type(p).__name__}; expected tensors")
+    return [p.grad for p in listed if p.grad is not None]
+
+
+def total_norm(arrays: list[Any], norm_type: float) -> Any:
+    """Return the norm of all elements of ``arrays`` as one vector: a 0-d array, on the device of the first."""
+    xp, device = namespace(arrays[0]), device_of(arrays[0])
+    norms = []
+    for array in arrays:
+        flat = array.reshape(-1)
+        if norm_type == math.inf:
+            norm = abs(flat).max() if flat.size else flat.sum()
+        elif norm_type == 2:
+            norm = xp.sqrt(flat @ flat)
+        elif norm_type == 0:
+            norm = (flat != 0).sum().astype(array.dtype)
+        else:
+            norm = (abs(flat) ** norm_type).sum() ** (1 / norm_type)
+        norms.append(to_device(xp.asarray(norm, array.dtype), device))
+    norms = xp.stack(norms)
+    if norm_type == math.inf:
+        return norms.max()
+    if norm_type == 0:
+        return norms.sum()
+    return (norms**norm_type).sum() ** (1 / norm_type)
+
+
+@quiet
+def clip_grad_norm_(parameters: Any, max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False) -> Any:
+    r"""Scale all gradients by one factor, in place, so that their total norm is at most ``max_norm``.
+
+    .. math::
+
+        n = \Big( \sum_i |g_i|^p \Big)^{1/p}, \qquad
+        g \leftarrow g \cdot \min\Big(1, \frac{n_{\max}}{n + 10^{-6}}\Big)
+
+    Parameters
+    ----------
+    parameters : Tensor or iterable of Tensor
+        Those without a gradient are passed over.
+    max_norm : float
+        :math:`n_{\max}`.
+    norm_type : float
+        :math:`p`; may be ``inf``.
+    error_if_nonfinite : bool
+        Raise where the norm is inf or nan, rather than scale by it.
+
+    Returns
+    -------
+    Tensor, shape ()
+        The total norm before clipping.
+
+    Raises
+    ------
+    ArgumentError
+        If ``max_norm`` or ``norm_type`` is negative.
+    GradError
+        If the norm is not finite and ``error_if_nonfinite``.
+
+    Examples
+    --------
+    >>> import minidl
+    >>> w = minidl.tensor([3.0, 4.0], requires_grad=True)
+    >>> (w * w / 2).sum().backward()
+    >>> minidl.optim.clip_grad_norm_([w], max_norm=1.0)
+    tensor(5.)
+    >>> w.grad
+    tensor([0.6000, 0.8000])
+
+    References
+    ----------
+    ``torch.nn.utils.clip_grad_norm_``. Pascanu, Mikolov & Bengio 2013, "On the difficulty of training recurrent neural
+    networks".
+    """
+    max_norm, norm_type = float(max_norm), float(norm_type)
+    if max_norm < 0 or norm_type < 0 or math.isnan(max_norm) or math.isnan(norm_type):
+        raise ArgumentError(
+            f"clip_grad_norm_: max_norm and norm_type must not be negative, got {max_norm} and {norm_type}"
+        )
+    grads = gradients(parameters, "clip_grad_norm_")
+    if not grads:
+        return wrap(np.zeros((), default_dtype()))
+    norm = total_norm([g.array for g in grads], norm_type)
+    xp = namespace(norm)
+    if error_if_nonfinite and not bool(xp.isfinite(norm)):
+        raise GradError(
+            f"clip_grad_norm_: the total norm of the gradients is {float(norm)}, so they cannot be scaled; look for "
+            "the cause under minidl.detect_anomaly(), or pass error_if_nonfinite=False"
+        )
+    factor = xp.minimum(max_norm / (norm + 1e-6), 1)  # stays on the device: nothing waits for it
+    for g in grads:
+        g.array *= to_device(xp.asarray(factor, g.array.dtype), device_of(g.array))
+        g.bump()
+    return wrap(xp.asarray(norm))
+
+
+def clip_grad_value_(parameters: Any, clip_value: float) -> None:
+    r"""Bring each element of all gradients between ``-clip_value`` and ``clip_value``, in place.
+
+    .. math:: g_i \leftarrow \min(\max(g_i, -c), c)
+
+    Parameters
+    ----------
+    parameters : Tensor or iterable of Tensor
+        Those without a gradient are passed over.
+    clip_value : float
+        :math:`c`.
+
+    Raises
+    ------
+    ArgumentError
+        If ``clip_value`` is negative.
+
+    Examples
+    --------
+    >>> import minidl
+    >>> w = minidl.tensor([3.0, -0.5], requires_grad=True)
+    >>> (w * w / 2).sum().backward()
+    >>> minidl.optim.clip_grad_value_([w], 1.0)
+    >>> w.grad
+    tensor([ 1.0000, -0.5000])
+
+    References
+    ----------
+    ``torch.nn.utils.clip_grad_value_``.
+    """
+    clip_value = float(clip_value)
+    if not clip_value >= 0:
+        raise ArgumentError(f"clip_grad_value_: clip_value must not be negative, got {clip_value}")
+    for g in gradients(parameters, "clip_grad_value_"):
+        xp = namespace(g.array)
+        xp.clip(g.array, -clip_value, clip_value, out=g.array)
+        g.bump()

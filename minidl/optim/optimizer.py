@@ -1,0 +1,559 @@
+"""What all optimisers share: groups of parameters, their state, and how a step walks over them.
+
+An optimiser is one method, :meth:`Optimizer.update`, which holds the formula and sees plain arrays. This file decides
+which arrays it sees. A small network would spend its time calling NumPy rather than computing, so small parameters
+are gathered into one flat array and updated together; a large parameter is updated in blocks that stay in the
+processor's cache from the first of the formula's operations to the last. Every formula here is elementwise, so
+neither changes a single bit of the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from minidl.autograd import Variable, enable_grad
+from minidl.backend import device_of, is_array, namespace, quiet, to_device, to_numpy
+from minidl.errors import ArgumentError, DTypeError, GradError, ShapeError, StateError
+
+if TYPE_CHECKING:
+    from minidl._tensor import Tensor
+
+SMALL = 4096  # elements: up to here a parameter is gathered with others
+BLOCK = 16384  # elements: of a bucket of small parameters, and of a block of a large one
+
+#: What each hyperparameter may be: from where, up to where, and whether that end is excluded.
+LIMITS: dict[str, tuple[float, float, bool]] = {
+    "lr": (0.0, float("inf"), False),
+    "eps": (0.0, float("inf"), False),
+    "weight_decay": (0.0, float("inf"), False),
+    "momentum": (0.0, float("inf"), False),
+    "momentum_decay": (0.0, float("inf"), False),
+    "lr_decay": (0.0, float("inf"), False),
+    "initial_accumulator_value": (0.0, float("inf"), False),
+    "alpha": (0.0, float("inf"), False),
+    "rho": (0.0, 1.0, False),
+    "beta1": (0.0, 1.0, True),
+    "beta2": (0.0, 1.0, True),
+}
+
+#: Keys of a group that are no hyperparameter of the optimiser: names, and what schedules keep there.
+NOTES = ("params", "name", "param_names", "initial_lr", "max_lr", "min_lr", "max_momentum", "base_momentum")
+
+
+class Optimizer:
+    r"""The base of all optimisers: it holds groups of parameters, and the state of each parameter.
+
+    .. math:: \theta_t = \theta_{t-1} - \Delta(\nabla f(\theta_{t-1}), \text{state}_{t-1})
+
+    Subclasses name their state in :meth:`slots` and define :meth:`update`.
+
+    Parameters
+    ----------
+    params : iterable of Tensor, of (name, Tensor) pairs, or of dict
+        What to optimise. A dict is a group: its ``"params"``, and the hyperparameters that differ for them.
+    defaults : dict
+        The hyperparameters of groups that do not name their own.
+
+    Raises
+    ------
+    ArgumentError
+        If there are no parameters, one is given twice, or a hyperparameter is unknown or out of its range.
+    DTypeError
+        If something else than tensors is given.
+    GradError
+        If a tensor is no leaf, but the result of an operation.
+
+    Examples
+    --------
+    >>> import minidl
+    >>> w = minidl.tensor([1.0, 2.0], requires_grad=True)
+    >>> optimizer = minidl.optim.SGD([w], lr=0.5)
+    >>> (w * w).sum().backward()
+    >>> optimizer.step()
+    >>> w
+    tensor([0., 0.], requires_grad=True)
+
+    References
+    ----------
+    ``torch.optim.Optimizer``.
+    """
+
+    #: What a parameter's state holds besides arrays.
+    numbers: ClassVar[tuple[str, ...]] = ("step",)
+    #: How many scratch arrays :meth:`update` is handed.
+    scratch: ClassVar[int] = 1
+
+    def __init__(self, params: Iterable[Any], defaults: Mapping[str, Any]) -> None:
+        self.name = type(self).__name__
+        self.defaults = dict(defaults)
+        self.state: dict[Tensor, dict[str, Any]] = {}
+        self.param_groups: list[dict[str, Any]] = []
+        self.steps_taken = 0
+        self._plans: list[_Plan | None] = []
+        self._kept_scratch: dict[Any, Any] = {}
+        if isinstance(params, Variable) or hasattr(params, "parameters"):
+            raise DTypeError(
+                f"{self.name}: params must be an iterable of tensors, got one {type(params).__name__}; pass "
+                + ("[x]" if isinstance(params, Variable) else "model.parameters()")
+            )
+        listed = list(params)
+        if not listed:
+            raise ArgumentError(
+                f"{self.name}: the list of parameters is empty; pass model.parameters() of a model that has layers "
+                "(a generator that was consumed before is empty, too)"
+            )
+        for group in listed if isinstance(listed[0], dict) else [{"params": listed}]:
+            self.add_param_group(group)
+
+    # ------------------------------------------------------------------ what a subclass defines
+
+    def slots(self, group: Mapping[str, Any]) -> Mapping[str, float]:
+        """Return which arrays a parameter of ``group`` keeps between steps, and what they are filled with at first."""
+        return {}
+
+    def check(self, group: Mapping[str, Any]) -> None:
+        """Raise an ArgumentError if hyperparameters of ``group`` do not go together."""
+
+    def advance(self, group: Mapping[str, Any], state: dict[str, Any]) -> None:
+        """Move the numbers of one parameter's state (not the arrays) on by a step."""
+        state["step"] += 1
+
+    def update(self, group: Mapping[str, Any], state: Mapping[str, Any], xp: Any, g: Any, slots: Any, *t: Any) -> Any:
+        """Change ``slots`` in place, element by element, and return the step to subtract from the parameter.
+
+        Parameters
+        ----------
+        group : dict
+            The hyperparameters.
+        state : dict
+            The numbers of the state, ``state["step"]`` counting from 1.
+        xp : module
+            ``numpy`` or ``cupy``.
+        g : array
+            The gradient; it must not be written to.
+        slots : sequence of arrays
+            The arrays named by :meth:`slots`, in that order.
+        *t : arrays
+            :attr:`scratch` arrays of the same shape, with anything in them.
+
+        Returns
+        -------
+        array
+            The step, best in one of the scratch arrays.
+        """
+        raise NotImplementedError(f"{self.name} has no update")
+
+    # ------------------------------------------------------------------ groups
+
+    def add_param_group(self, group: Mapping[str, Any]) -> None:
+        """Add parameters with hyperparameters of their own, as when layers are unfrozen during training.
+
+        Parameters
+        ----------
+        group : dict
+            ``"params"``, and the hyperparameters that differ from the defaults.
+
+        Raises
+        ------
+        ArgumentError, DTypeError, GradError
+            As for the optimiser itself.
+        """
+        if not isinstance(group, Mapping) or "params" not in group:
+            raise DTypeError(f"{self.name}: a parameter group must be a dict with a key 'params', got {group!r}")
+        group = dict(group)
+        group["params"], names = self._as_params(group["params"])
+        if names:
+            group["param_names"] = names
+        unknown = [key for key in group if key not in self.defaults and key not in NOTES]
+        if unknown:
+            raise ArgumentError(
+                f"{self.name}: unknown hyperparameter {unknown[0]!r} in a parameter group; it has "
+                + ", ".join(self.defaults)
+            )
+        for key, value in self.defaults.items():
+            group.setdefault(key, value)
+        self._check_limits(group)
+        self.check(group)
+        taken = {id(p) for other in self.param_groups for p in other["params"]}
+        for position, p in enumerate(group["params"]):
+            if id(p) in taken:
+                raise ArgumentError(
+                    f"{self.name}: parameter {position} of group {len(self.param_groups)} (shape {p.shape}) was given "
+                    "before; each parameter may be given once, in one group"
+                )
+            taken.add(id(p))
+        self.param_groups.append(group)
+        self._plans.append(None)
+
+    def _as_params(self, params: Any) -> tuple[list[Any], list[str]]:
+        """Return the tensors of a group as a list, and their names if they came in pairs."""
+        if isinstance(params, (set, frozenset)):
+            raise DTypeError(f"{self.name}: parameters must come in an order that repeats; a set has none, use a list")
+        listed = [params] if isinstance(params, Variable) else list(params)
+        names = [pair[0] for pair in listed if isinstance(pair, tuple) and len(pair) == 2]
+        if names:
+            if len(names) != len(listed):
+                raise DTypeError(f"{self.name}: either all parameters have a name or none")
+            listed = [pair[1] for pair in listed]
+        for position, p in enumerate(listed):
+            if not isinstance(p, Variable):
+                raise DTypeError(
+                    f"{self.name}: parameter {position} is of type {type(p).__name__}; an optimiser takes tensors"
+                )
+            if p._node is not None:
+                raise GradError(
+                    f"{self.name}: parameter {position} (shape {p.array.shape}) is no leaf but the result of "
+                    f"{p._node.name}, so changing it would change nothing; pass the tensors it was computed from, or "
+                    "x.detach().requires_grad_()"
+                )
+        return listed, names
+
+    def _check_limits(self, group: dict[str, Any]) -> None:
+        if "betas" in group:
+            betas = group["betas"]
+            if not isinstance(betas, (tuple, list)) or len(betas) != 2:
+                raise ArgumentError(f"{self.name}: betas must be a pair (beta1, beta2), got {betas!r}")
+            group["betas"] = tuple(betas)
+        numbers = dict(group, **dict(zip(("beta1", "beta2"), group.get("betas", ()), strict=False)))
+        for key, (low, high, open_end) in LIMITS.items():
+            if key not in numbers:
+                continue
+            value = numbers[key]
+            if hasattr(value, "item") and key in group:
+                value = group[key] = value.item()
+            if isinstance(value, bool) or not isinstance(value, (int, float)):
+                raise DTypeError(f"{self.name}: {key} must be a number, got {value!r}")
+            if not low <= value <= high or (open_end and value == high):
+                wanted = (
+                    "must not be negative"
+                    if high == float("inf")
+                    else f"must be in [{low}, {high}{')' if open_end else ']'}"
+                )
+                raise ArgumentError(f"{self.name}: {key} {wanted}, got {value}")
+
+    # ------------------------------------------------------------------ steps
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients of all parameters: ``backward`` adds to what is there.
+
+        Parameters
+        ----------
+        set_to_none : bool
+            Drop them (a parameter without gradient is then left alone by :meth:`step`) rather than fill with zeros.
+        """
+        for group in self.param_groups:
+            for p in group["params"]:
+                if set_to_none or p.grad is None:
+                    p.grad = None
+                else:
+                    p.grad = p.grad.detach()
+                    p.grad.array[...] = 0
+                    p.grad.bump()
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Change each parameter that has a gradient, in place.
+
+        Parameters
+        ----------
+        closure : callable, optional
+            Computes the loss and its gradients anew and returns the loss; called first.
+
+        Returns
+        -------
+        What ``closure`` returned, or None
+        """
+        loss = None
+        if closure is not None:
+            with enable_grad():
+                loss = closure()
+        self._step()
+        return loss
+
+    @quiet
+    def _step(self) -> None:
+        self.steps_taken += 1
+        for index, group in enumerate(self.param_groups):
+            plan = self._plans[index]
+            if plan is None or not plan.fits(group, self.slots(group)):
+                plan = self._plans[index] = _Plan(group, self.slots(group))
+            plan.run(self, group)
+
+    def _delta(self, group: Any, state: Any, xp: Any, p: Any, g: Any, slots: Any, own: Any, *t: Any) -> Any:
+        """Return what to subtract from ``p``; ``own`` is where a changed gradient may be written."""
+        if group["maximize"]:
+            g = xp.negative(g, out=own)
+        if p is not None:
+            xp.multiply(p, group["weight_decay"], out=t[0])
+            g = xp.add(g, t[0], out=own)
+        return self.update(group, state, xp, g, slots, *t)
+
+    def _step_alone(self, group: Any, state: Any, param: Any, names: Iterable[str]) -> None:
+        """Update one parameter: block by block if it is large and lies in one piece."""
+        self.advance(group, state)
+        p, g = param.array, param.grad.array
+        slots = [state[name] for name in names]
+        xp = namespace(p)
+        coupled, shrink = decays(group)
+        size = p.size
+        if xp is np and size > BLOCK and p.flags.c_contiguous and g.flags.c_contiguous:
+            p, g = p.reshape(-1), g.reshape(-1)
+            slots = [x.reshape(-1) for x in slots]
+            scratch = self._scratch_arrays(xp, p, BLOCK)
+            for start in range(0, size, BLOCK):
+                at = slice(start, start + BLOCK)
+                n = min(BLOCK, size - start)
+                block = p[at]
+                delta = self._delta(
+                    group,
+                    state,
+                    xp,
+                    block if coupled else None,
+                    g[at],
+                    [x[at] for x in slots],
+                    *(x[:n] for x in scratch),
+                )
+                if shrink != 1:
+                    block *= shrink
+                block -= delta
+        else:
+            scratch = [x[:size].reshape(p.shape) for x in self._scratch_arrays(xp, p, size)]
+            delta = self._delta(group, state, xp, p if coupled else None, g, slots, *scratch)
+            if shrink != 1:
+                p *= shrink
+            p -= delta
+        param.bump()
+
+    def _scratch_arrays(self, xp: Any, like: Any, size: int) -> Any:
+        """Return flat arrays of at least ``size``, kept from step to step: for a changed gradient, and for update."""
+        key = (like.dtype, device_of(like)) if xp is not np else like.dtype
+        kept = self._kept_scratch.get(key)
+        if kept is None or kept[0].size < size:
+            kept = self._kept_scratch[key] = [xp.empty(size, like.dtype) for _ in range(1 + self.scratch)]
+        return kept
+
+    # ------------------------------------------------------------------ saving
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything that training needs to continue, in PyTorch's layout.
+
+        Returns
+        -------
+        dict
+            ``"state"``: per parameter, by index, its numbers and (copies of) its arrays. ``"param_groups"``: the
+            hyperparameters of each group, with the indices of its parameters as ``"params"``.
+        """
+        index: dict[Any, int] = {}
+        groups = []
+        for group in self.param_groups:
+            for p in group["params"]:
+                index[p] = len(index)
+            packed = {key: value for key, value in group.items() if key != "params"}
+            groups.append({**packed, "params": [index[p] for p in group["params"]]})
+        state = {
+            index[p]: {key: x.copy() if is_array(x) else x for key, x in self.state[p].items()}
+            for p in index
+            if p in self.state
+        }
+        return {"state": state, "param_groups": groups}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Continue from what :meth:`state_dict` returned, of minidl or of PyTorch.
+
+        Parameters
+        ----------
+        state_dict : dict
+            Its arrays (NumPy's, or of anything NumPy can read) are copied, to each parameter's dtype and device.
+
+        Raises
+        ------
+        StateError
+            If groups, their sizes or the shapes of arrays differ from this optimiser's.
+        """
+        if not isinstance(state_dict, Mapping) or not {"state", "param_groups"} <= state_dict.keys():
+            raise StateError(f"{self.name}: a state must be a dict with the keys 'state' and 'param_groups'")
+        saved_groups = state_dict["param_groups"]
+        sizes = [len(group["params"]) for group in self.param_groups]
+        saved_sizes = [len(group["params"]) for group in saved_groups]
+        if sizes != saved_sizes:
+            raise StateError(
+                f"{self.name}: the state has groups of {saved_sizes} parameters, this optimiser of {sizes}; make it "
+                "for the same model, with the same groups"
+            )
+        own = [p for group in self.param_groups for p in group["params"]]
+        indices = [i for group in saved_groups for i in group["params"]]
+        by_index = dict(zip(indices, own, strict=True))
+        state = {}
+        for key, saved in state_dict["state"].items():
+            index = int(key)
+            if index not in by_index:
+                raise StateError(f"{self.name}: the state has an entry for parameter {index}, which is in no group")
+            state[by_index[index]] = self._load_one(index, by_index[index], saved)
+        self.state = state
+        for group, saved_group in zip(self.param_groups, saved_groups, strict=True):
+            known = {key: x for key, x in saved_group.items() if key in self.defaults or key in NOTES}
+            group.update({**known, "params": group["params"]})
+            if "betas" in group:
+                group["betas"] = tuple(group["betas"])
+        self._plans = [None] * len(self.param_groups)
+
+    def _load_one(self, index: int, p: Any, saved: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the state of one parameter, copied to where the parameter lives."""
+        loaded: dict[str, Any] = {"step": 0}
+        for key, value in saved.items():
+            if value is None:
+                continue
+            value = value.array if isinstance(value, Variable) else value
+            array = to_numpy(value) if is_array(value) else np.asarray(value)
+            if key in self.numbers:
+                loaded[key] = array.item()
+            elif array.shape != p.array.shape:
+                raise StateError(
+                    f"{self.name}: {key} of parameter {index} has shape {array.shape} in the state, the parameter "
+                    f"{p.array.shape}; make the optimiser for the same model"
+                )
+            else:
+                loaded[key] = to_device(array.astype(p.array.dtype), device_of(p.array))
+        loaded["step"] = int(loaded["step"])
+        return loaded
+
+    def __repr__(self) -> str:
+        lines = [f"{self.name} ("]
+        for index, group in enumerate(self.param_groups):
+            lines.append(f"Parameter Group {index}")
+            lines += [f"    {key}: {group[key]}" for key in sorted(group) if key not in ("params", "param_names")]
+        return "\n".join([*lines, ")"])
+
+
+class _Plan:
+    """How the parameters of one group are taken through a step: which together, which alone.
+
+    A parameter enters when it first has a gradient, which may be never. The plan is dropped, and made anew from the
+    state of each parameter, as soon as an array of one is another than it was.
+    """
+
+    def __init__(self, group: Mapping[str, Any], slots: Mapping[str, float]) -> None:
+        self.slots = dict(slots)
+        self.waiting = list(group["params"])
+        self.buckets: list[_Bucket] = []
+        self.size = len(self.waiting)
+
+    def fits(self, group: Mapping[str, Any], slots: Mapping[str, float]) -> bool:
+        """Whether the plan is still that of ``group``."""
+        if len(group["params"]) != self.size or slots.keys() != self.slots.keys():
+            return False
+        for bucket in self.buckets:
+            for p, array in zip(bucket.params, bucket.arrays, strict=True):
+                if p.array is not array:
+                    return False
+        return True
+
+    def run(self, optimizer: Optimizer, group: Mapping[str, Any]) -> None:
+        if self.waiting:
+            self._admit(optimizer.state, optimizer.scratch)
+        for bucket in self.buckets:
+            bucket.run(optimizer, group)
+
+    def _admit(self, states: dict[Any, dict[str, Any]], scratch: int) -> None:
+        """Put the parameters that have a gradient for the first time into buckets."""
+        open_buckets: dict[Any, list[Any]] = {}
+        filled = []
+        for p in self.waiting:
+            if p.grad is None:
+                continue
+            state = states.setdefault(p, {})
+            state.setdefault("step", 0)
+            array = p.array
+            if array.size > SMALL or not array.flags.c_contiguous:
+                filled.append([p])
+                continue
+            key = (array.dtype, device_of(array), state["step"])
+            members = open_buckets.setdefault(key, [])
+            members.append(p)
+            if sum(q.array.size for q in members) > BLOCK - SMALL:
+                filled.append(open_buckets.pop(key))
+        self.waiting = [p for p in self.waiting if p.grad is None]
+        self.buckets += [_Bucket(params, states, self.slots, scratch) for params in (*filled, *open_buckets.values())]
+
+
+class _Bucket:
+    """Parameters that are updated together; the arrays of their state lie one after another in flat arrays."""
+
+    def __init__(
+        self, params: list[Any], states: dict[Any, dict[str, Any]], slots: Mapping[str, float], scratch: int
+    ) -> None:
+        self.params = params
+        self.arrays = [p.array for p in params]
+        self.states = [states[p] for p in params]
+        self.names = tuple(slots)
+        self.xp = xp = namespace(self.arrays[0])
+        dtype, device = self.arrays[0].dtype, device_of(self.arrays[0])
+        ends = np.cumsum([0, *(a.size for a in self.arrays)]).tolist()
+        self.flat = []
+        for name, fill in slots.items():
+            flat = to_device(np.full(ends[-1], fill, dtype), device)
+            for state, array, start, end in zip(self.states, self.arrays, ends, ends[1:], strict=False):
+                view = flat[start:end].reshape(array.shape)
+                known = state.get(name)
+                if known is not None:
+                    if known.shape != array.shape:
+                        raise ShapeError(
+                            f"a parameter changed from shape {known.shape} to {array.shape} after a step, but its "
+                            f"{name} did not; make a new optimiser for a changed model"
+                        )
+                    view[...] = to_device(known, device)
+                state[name] = view
+            self.flat.append(flat)
+        self.together = len(params) > 1
+        if self.together:
+            self.p, self.g, *self.t = (xp.empty(ends[-1], dtype) for _ in range(2 + scratch))
+            self.ends = ends
+            self.p_views, self.g_views = self._views(self.p), self._views(self.g)
+            self.t_views = {id(flat): self._views(flat) for flat in self.t}
+
+    def _views(self, flat: Any) -> list[Any]:
+        """Return the part of ``flat`` that belongs to each parameter, in its shape."""
+        return [
+            flat[start:end].reshape(a.shape)
+            for a, start, end in zip(self.arrays, self.ends, self.ends[1:], strict=False)
+        ]
+
+    def run(self, optimizer: Optimizer, group: Mapping[str, Any]) -> None:
+        if self.together:
+            for p, view in zip(self.params, self.g_views, strict=True):
+                if p._grad is None:
+                    self.together = False  # from here on they have taken different numbers of steps
+                    break
+                view[...] = p._grad.array
+        if not self.together:
+            for p, state in zip(self.params, self.states, strict=True):
+                if p._grad is not None:
+                    optimizer._step_alone(group, state, p, self.names)
+            return
+        for state in self.states:
+            optimizer.advance(group, state)
+        coupled, shrink = decays(group)
+        if coupled:
+            for array, view in zip(self.arrays, self.p_views, strict=True):
+                view[...] = array
+        delta = optimizer._delta(
+            group, self.states[0], self.xp, self.p if coupled else None, self.g, self.flat, self.g, *self.t
+        )
+        views = self.t_views.get(id(delta)) or self._views(delta)
+        for p, array, view in zip(self.params, self.arrays, views, strict=True):
+            if shrink != 1:
+                array *= shrink
+            array -= view
+            p.bump()
+
+
+def decays(group: Mapping[str, Any]) -> tuple[bool, float]:
+    """Return whether weight decay enters the gradient, and by what factor it shrinks the parameter otherwise."""
+    decay = group.get("weight_decay")
+    if not decay:
+        return False, 1.0
+    if group.get("decoupled_weight_decay"):
+        return False, 1 - group["lr"] * decay
+    return True, 1.0
