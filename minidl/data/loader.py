@@ -127,10 +127,9 @@ class DataLoader:
         if batch_sampler is not None:
             self.batch_size = None
         elif not self.streams:
-            if sampler is None:
-                self.sampler = self._default_sampler(shuffle)
+            self.sampler = sampler = self._default_sampler(shuffle) if sampler is None else sampler
             if batch_size is not None:
-                self.batch_sampler = BatchSampler(self.sampler, batch_size, drop_last)
+                self.batch_sampler = BatchSampler(sampler, batch_size, drop_last)
         if not self.streams:
             self._check_not_empty()
 
@@ -188,14 +187,10 @@ class DataLoader:
         if self.streams:
             samples = enumerate(iter(self.dataset))
             return self._run(lambda number: self._next(samples, entropy, number), count(), min(self.num_workers, 1))
-        if self.batch_sampler is None:
-            return self._run(
-                lambda job: self._fetch(job[1], entropy, job[0]), enumerate(self.sampler), self.num_workers
-            )
         gather = self.dataset.gatherer() if isinstance(self.dataset, Dataset) else None
-        if gather is not None and self.collate_fn in (None, default_collate):
+        if gather is not None and self.batch_sampler is not None and self.collate_fn in (None, default_collate):
             return self._run(lambda job: gather(np.asarray(job, np.int64)), self.batch_sampler, self.num_workers)
-        jobs = enumerate(self.batch_sampler)
+        jobs = enumerate(self.sampler if self.batch_sampler is None else self.batch_sampler)  # type: ignore[arg-type]
         return self._run(lambda job: self._fetch(job[1], entropy, job[0]), jobs, self.num_workers)
 
     def _run(self, call: Callable[[Any], Any], jobs: Iterable[Any], workers: int) -> Iterator[Any]:
@@ -238,10 +233,10 @@ class DataLoader:
 
     def _collate(self, batch: Any, indices: Any) -> Any:
         whole = self.batch_size is not None or self.batch_sampler is not None
-        if self.collate_fn not in (None, default_collate):
-            try:
-                return self.collate_fn(batch)  # type: ignore[misc]
-            except Exception as error:
-                error.add_note(f"raised while collating the samples {indices if whole else [indices]}")
-                raise
-        return default_collate(batch, indices) if whole else default_convert(batch)
+        if self.collate_fn is None or self.collate_fn is default_collate:
+            return default_collate(batch, indices) if whole else default_convert(batch)
+        try:
+            return self.collate_fn(batch)
+        except Exception as error:
+            error.add_note(f"raised while collating the samples {indices if whole else [indices]}")
+            raise

@@ -275,7 +275,7 @@ class Resize(Transform):
     Parameters
     ----------
     size : int or (H, W)
-        One number is the new length of the shorter side; the sides keep their ratio.
+        One number (or a sequence of one) is the new length of the shorter side; the sides keep their ratio.
     interpolation : {"bilinear", "nearest"}
     antialias : bool
         Must be False: shrinking does not average over more than the neighbouring pixels.
@@ -301,15 +301,16 @@ class Resize(Transform):
     """
 
     def __init__(self, size: Any, interpolation: str = "bilinear", antialias: bool = False) -> None:
-        self.size = size if isinstance(size, (int, np.integer)) else _size(size, "Resize")
-        if isinstance(self.size, (int, np.integer)) and self.size <= 0:
-            raise ArgumentError(f"Resize: size must be positive, got {size}")
+        height, width = _size(size, "Resize")
+        one = isinstance(size, (int, np.integer)) or len(size) == 1
+        self.size: int | tuple[int, int] = height if one else (height, width)
         self.interpolation = _interpolation(interpolation, "Resize")
         if antialias:
             raise ArgumentError("Resize: antialias=True is not available; resize with antialias=False")
 
     def apply(self, image: np.ndarray) -> np.ndarray:
         old = image.shape[-2:]
+        new: tuple[int, int]
         if isinstance(self.size, tuple):
             new = self.size
         elif old[0] <= old[1]:
@@ -604,7 +605,9 @@ def _from_float(image: np.ndarray, dtype: np.dtype) -> np.ndarray:
 def _pad(image: np.ndarray, border: Sequence[int], fill: float, mode: str) -> np.ndarray:
     left, top, right, bottom = border
     widths = [(0, 0)] * (image.ndim - 2) + [(top, bottom), (left, right)]
-    return np.pad(image, widths, mode, **({"constant_values": fill} if mode == "constant" else {}))  # type: ignore[call-overload]
+    if mode == "constant":
+        return np.pad(image, widths, constant_values=fill)
+    return np.pad(image, widths, mode)  # type: ignore[call-overload]
 
 
 def _size(size: Any, name: str) -> tuple[int, int]:
@@ -623,7 +626,7 @@ def _border(padding: Any, name: str) -> tuple[int, int, int, int]:
             f"{name}: padding must be a number, (left and right, top and bottom) or (left, top, right, bottom), none "
             f"negative; got {padding!r}"
         )
-    return sides  # type: ignore[return-value]
+    return sides
 
 
 def _interpolation(mode: Any, name: str) -> str:

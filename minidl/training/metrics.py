@@ -113,7 +113,7 @@ def confusion_matrix(
     _, matrix = _confusion(predictions, targets, num_classes, "confusion_matrix")
     if normalize is None:
         return matrix
-    axis = {"true": 1, "pred": 0, "all": (0, 1)}[normalize]
+    axis = {"true": (1,), "pred": (0,), "all": (0, 1)}[normalize]
     return _divide(matrix, matrix.sum(axis=axis, keepdims=True))
 
 
@@ -259,7 +259,8 @@ def _scores(matrix: np.ndarray, average: str | None = None) -> PrecisionRecallF1
     if average is None:
         return PrecisionRecallF1(*scores, support)
     weights = support if average == "weighted" else np.ones(len(support))
-    return PrecisionRecallF1(*(float(np.average(x, weights=weights)) for x in scores), int(support.sum()))
+    precision, recall, f1 = (float(np.average(x, weights=weights)) for x in scores)
+    return PrecisionRecallF1(precision, recall, f1, int(support.sum()))
 
 
 def _divide(x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -206,7 +206,7 @@ def test_resize_rounds_integers():
 def test_resize_to_the_shorter_side():
     assert Resize(4)(np.zeros((1, 8, 13))).shape == (1, 4, 6)
     assert Resize(4)(np.zeros((1, 13, 8))).shape == (1, 6, 4)
-    assert Resize([4])(np.zeros((1, 13, 8))).shape == (1, 4, 4)
+    assert Resize([4])(np.zeros((1, 13, 8))).shape == (1, 6, 4)
     assert Resize(4, InterpolationMode.NEAREST)(np.zeros((13, 8))).shape == (6, 4)
 
 

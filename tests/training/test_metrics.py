@@ -63,6 +63,22 @@ def test_equal_to_scikit_learn_with_a_number_of_classes(pair):
     assert classification_report(predicted, true, classes=names, digits=4) == expected
 
 
+def test_by_hand():
+    predicted, true = [0, 0, 1, 1, 1, 2], [0, 1, 1, 1, 0, 3]
+    assert accuracy(predicted, true) == 0.5
+    assert confusion_matrix(predicted, true).tolist() == [[1, 1, 0, 0], [1, 2, 0, 0], [0, 0, 0, 0], [0, 0, 1, 0]]
+    precision, recall, f1, support = precision_recall_f1(predicted, true)
+    np.testing.assert_allclose(precision, [1 / 2, 2 / 3, 0, 0])
+    np.testing.assert_allclose(recall, [1 / 2, 2 / 3, 0, 0])  # classes 2 and 3: nothing to divide by counts as 0
+    np.testing.assert_allclose(f1, [1 / 2, 2 / 3, 0, 0])
+    assert support.tolist() == [2, 3, 0, 1]
+    assert precision_recall_f1(predicted, true, "micro")[:3] == (0.5, 0.5, 0.5)
+    assert precision_recall_f1(predicted, true, "macro").f1 == pytest.approx((1 / 2 + 2 / 3) / 4)
+    assert precision_recall_f1(predicted, true, "weighted").f1 == pytest.approx((1 + 2) / 6)
+    assert confusion_matrix(predicted, true, normalize="true")[1].tolist() == pytest.approx([1 / 3, 2 / 3, 0, 0])
+    assert confusion_matrix(predicted, true, normalize="pred")[:, 1].tolist() == pytest.approx([1 / 3, 2 / 3, 0, 0])
+
+
 def test_results_are_plain():
     assert type(accuracy([1], [1])) is float
     matrix = confusion_matrix(minidl.tensor([1, 0]), minidl.tensor([1, 1]))
