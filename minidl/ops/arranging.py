@@ -722,5 +722,5 @@ def unfold(x: Any, dimension: int, size: int, step: int) -> Tensor:
     if size > length:
         raise ShapeError(f"unfold: windows of {size} elements, but axis {axis} of shape {tuple(x.shape)} has {length}")
     if not x.shape:
-        x = reshape(x, (1,))
+        return reshape(x, (1,))[:size]  # (size,)
     return Unfold.apply(x, axis=axis, size=size, step=step)
