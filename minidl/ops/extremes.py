@@ -77,6 +77,8 @@ def check_not_empty(name: str, shape: tuple[int, ...], axes: Axes) -> None:
 class _Even(Operation, register=False):
     """A choice of elements by value: those that are equal to the result share its gradient evenly."""
 
+    axes: Axes = None
+
     def backward(self, grad: Any) -> Any:
         x, y = (a.array if isinstance(a, Variable) else a for a in self.saved)
         kept = tuple(1 if self.axes is None or axis in self.axes else size for axis, size in enumerate(x.shape))
