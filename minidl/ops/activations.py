@@ -570,7 +570,7 @@ def softplus(x: Any, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     return Softplus.apply(x, beta=beta, threshold=threshold)
 
 
-class LogSigmoid(Operation):
+class Logsigmoid(Operation):
     casting = "float"
 
     def forward(self, x: Any) -> Any:
@@ -611,7 +611,7 @@ def logsigmoid(x: Any) -> Tensor:
     ----------
     ``torch.nn.functional.logsigmoid``.
     """
-    return LogSigmoid.apply(x)
+    return Logsigmoid.apply(x)
 
 
 class Hardtanh(Operation):

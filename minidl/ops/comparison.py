@@ -312,7 +312,7 @@ def ge(x: Any, y: Any) -> Tensor:
 greater_equal = ge
 
 
-class IsNan(Operation):
+class Isnan(Operation):
     differentiable = False
 
     def forward(self, x: Any) -> Any:
@@ -347,10 +347,10 @@ def isnan(x: Any) -> Tensor:
     ----------
     ``numpy.isnan``, ``torch.isnan``.
     """
-    return IsNan.apply(x)
+    return Isnan.apply(x)
 
 
-class IsInf(Operation):
+class Isinf(Operation):
     differentiable = False
 
     def forward(self, x: Any) -> Any:
@@ -385,10 +385,10 @@ def isinf(x: Any) -> Tensor:
     ----------
     ``numpy.isinf``, ``torch.isinf``.
     """
-    return IsInf.apply(x)
+    return Isinf.apply(x)
 
 
-class IsFinite(Operation):
+class Isfinite(Operation):
     differentiable = False
 
     def forward(self, x: Any) -> Any:
@@ -423,10 +423,10 @@ def isfinite(x: Any) -> Tensor:
     ----------
     ``numpy.isfinite``, ``torch.isfinite``.
     """
-    return IsFinite.apply(x)
+    return Isfinite.apply(x)
 
 
-class IsClose(Operation):
+class Isclose(Operation):
     casting = "common"
     differentiable = False
 
@@ -468,7 +468,7 @@ def isclose(x: Any, y: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: b
     ----------
     ``numpy.isclose``, ``torch.isclose``.
     """
-    return IsClose.apply(x, y, rtol=rtol, atol=atol, equal_nan=equal_nan)
+    return Isclose.apply(x, y, rtol=rtol, atol=atol, equal_nan=equal_nan)
 
 
 def allclose(x: Any, y: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:

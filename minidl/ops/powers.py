@@ -502,7 +502,7 @@ def log10(x: Any) -> Tensor:
     return Log10.apply(x)
 
 
-class LogAddExp(Operation):
+class Logaddexp(Operation):
     casting = "float"
 
     @quiet
@@ -541,11 +541,11 @@ def logaddexp(x: Any, y: Any) -> Tensor:
     Examples
     --------
     >>> import minidl
-    >>> minidl.logaddexp(minidl.tensor([0.0, 1000.0]), 0)
-    tensor([   0.6931, 1000.0000])
+    >>> minidl.logaddexp(minidl.tensor([0.0, 1.0]), 0)
+    tensor([0.6931, 1.3133])
 
     References
     ----------
     ``numpy.logaddexp``, ``torch.logaddexp``.
     """
-    return LogAddExp.apply(x, y)
+    return Logaddexp.apply(x, y)

@@ -67,7 +67,7 @@ CASES = [
     case("mish", "mish", (3, 4)),
     case("softplus", "softplus", (3, 4)),
     case("softplus", "softplus", (3, 4), 2.0, 1.0),
-    case("log_sigmoid", "logsigmoid", (3, 4)),
+    case("logsigmoid", "logsigmoid", (3, 4)),
     case("hardtanh", "hardtanh", (5, 6)),
     case("hardtanh", "hardtanh", (5, 6), -0.3, 0.5),
     case("hardtanh", "relu6", (5, 6)),
