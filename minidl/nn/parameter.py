@@ -51,3 +51,7 @@ class Parameter(Tensor):
 
     def __repr__(self) -> str:
         return f"Parameter containing:\n{super().__repr__()}"
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Parameter:
+        memo[id(self)] = copied = Parameter(self.array.copy(), self._requires_grad)
+        return copied  # without the gradient, as in PyTorch: a copied model starts afresh
