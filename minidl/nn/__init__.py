@@ -1,6 +1,6 @@
 """Modules: layers, containers, losses, their initialisation, in PyTorch's dialect."""
 
-from minidl.nn import init
+from minidl.nn import init, utils
 from minidl.nn.activation import (
     CELU,
     ELU,

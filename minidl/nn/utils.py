@@ -1,4 +1,4 @@
-"""Gradient clipping: keep one bad batch from throwing the parameters far away."""
+"""Gradient clipping, which keeps one bad batch from throwing the parameters far away; parameters as one vector."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from minidl import ops
+from minidl._tensor import Tensor
 from minidl.autograd import Variable, wrap
 from minidl.backend import default_dtype, device_of, namespace, quiet, to_device
-from minidl.errors import ArgumentError, DTypeError, GradError
+from minidl.errors import ArgumentError, DTypeError, GradError, ShapeError
 
-__all__ = ["clip_grad_norm_", "clip_grad_value_"]
+__all__ = ["clip_grad_norm_", "clip_grad_value_", "parameters_to_vector", "vector_to_parameters"]
 
 
 def gradients(parameters: Any, name: str) -> list[Any]:
@@ -83,7 +85,7 @@ def clip_grad_norm_(parameters: Any, max_norm: float, norm_type: float = 2.0, er
     >>> import minidl
     >>> w = minidl.tensor([3.0, 4.0], requires_grad=True)
     >>> (w * w / 2).sum().backward()
-    >>> minidl.optim.clip_grad_norm_([w], max_norm=1.0)
+    >>> minidl.nn.utils.clip_grad_norm_([w], max_norm=1.0)
     tensor(5.)
     >>> w.grad
     tensor([0.6000, 0.8000])
@@ -137,7 +139,7 @@ def clip_grad_value_(parameters: Any, clip_value: float) -> None:
     >>> import minidl
     >>> w = minidl.tensor([3.0, -0.5], requires_grad=True)
     >>> (w * w / 2).sum().backward()
-    >>> minidl.optim.clip_grad_value_([w], 1.0)
+    >>> minidl.nn.utils.clip_grad_value_([w], 1.0)
     >>> w.grad
     tensor([ 1.0000, -0.5000])
 
@@ -152,3 +154,78 @@ def clip_grad_value_(parameters: Any, clip_value: float) -> None:
         xp = namespace(g.array)
         xp.clip(g.array, -clip_value, clip_value, out=g.array)
         g.bump()
+
+
+def parameters_to_vector(parameters: Any) -> Tensor:
+    r"""Return all parameters as one vector, differentiably.
+
+    .. math:: v = (\theta_1, \theta_2, \dots)
+
+    Parameters
+    ----------
+    parameters : iterable of Tensor
+
+    Returns
+    -------
+    Tensor, shape (the number of elements,)
+
+    Raises
+    ------
+    ArgumentError
+        If there are no parameters.
+
+    Examples
+    --------
+    >>> from minidl import nn
+    >>> nn.utils.parameters_to_vector(nn.Linear(3, 2).parameters()).shape
+    (8,)
+
+    References
+    ----------
+    ``torch.nn.utils.parameters_to_vector``.
+    """
+    flat = [ops.reshape(x, (-1,)) for x in parameters]
+    if not flat:
+        raise ArgumentError("parameters_to_vector: there are no parameters")
+    return ops.concat(flat)
+
+
+def vector_to_parameters(vec: Any, parameters: Any) -> None:
+    r"""Copy a vector into parameters, in place.
+
+    .. math:: (\theta_1, \theta_2, \dots) \leftarrow v
+
+    Parameters
+    ----------
+    vec : Tensor, shape (the number of elements,)
+    parameters : iterable of Tensor
+
+    Raises
+    ------
+    ShapeError
+        If the vector is longer or shorter than the parameters together; then nothing is copied.
+
+    Examples
+    --------
+    >>> import minidl
+    >>> from minidl import nn
+    >>> layer = nn.Linear(2, 1)
+    >>> nn.utils.vector_to_parameters(minidl.tensor([1.0, 2.0, 3.0]), layer.parameters())
+    >>> layer.bias.detach()
+    tensor([3.])
+
+    References
+    ----------
+    ``torch.nn.utils.vector_to_parameters``.
+    """
+    targets = list(parameters)
+    total = sum(x.array.size for x in targets)
+    if tuple(vec.shape) != (total,):
+        raise ShapeError(f"vector_to_parameters: the vector has shape {tuple(vec.shape)}, expected ({total},)")
+    array = vec.array if isinstance(vec, Variable) else vec
+    start = 0
+    for x in targets:
+        part = array[start : start + x.array.size].reshape(x.array.shape)
+        x.array[...] = to_device(part, device_of(x.array))
+        x.bump()
+        start += x.array.size

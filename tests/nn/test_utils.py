@@ -1,4 +1,4 @@
-"""Gradient clipping."""
+"""Gradient clipping; parameters as one vector."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import minidl
-from minidl.errors import ArgumentError, DTypeError, GradError
-from minidl.optim import clip_grad_norm_, clip_grad_value_
+from minidl import nn
+from minidl.errors import ArgumentError, DTypeError, GradError, ShapeError
+from minidl.nn.utils import clip_grad_norm_, clip_grad_value_, parameters_to_vector, vector_to_parameters
 
 try:
     import torch
@@ -119,3 +120,21 @@ def test_errors() -> None:
         clip_grad_value_([], -1.0)
     with pytest.raises(DTypeError, match="parameter 0 is of type int; expected tensors"):
         clip_grad_value_([3], 1.0)
+
+
+def test_parameters_as_one_vector() -> None:
+    layer = nn.Linear(3, 2)
+    weight, bias = (x.detach().numpy().copy() for x in layer.parameters())
+    vector = parameters_to_vector(layer.parameters())
+    np.testing.assert_array_equal(vector.detach().numpy(), np.concatenate([weight.ravel(), bias]))
+    (vector * vector).sum().backward()
+    np.testing.assert_allclose(layer.weight.grad.numpy(), 2 * weight, rtol=1e-6)
+    kept = layer.weight
+    vector_to_parameters(vector.detach() * 3, layer.parameters())
+    assert layer.weight is kept
+    np.testing.assert_allclose(layer.weight.detach().numpy(), 3 * weight, rtol=1e-6)
+    np.testing.assert_allclose(layer.bias.detach().numpy(), 3 * bias, rtol=1e-6)
+    with pytest.raises(ShapeError, match=r"the vector has shape \(7,\), expected \(8,\)"):
+        vector_to_parameters(minidl.zeros(7), layer.parameters())
+    with pytest.raises(ArgumentError, match="there are no parameters"):
+        parameters_to_vector([])
