@@ -94,6 +94,13 @@ def test_erf_is_correct_to_the_last_digits():
     assert np.signbit(minidl.erf(minidl.tensor(-0.0)).array)
 
 
+def test_erf_of_many_elements_is_computed_block_by_block():
+    x = np.random.default_rng(0).standard_normal((101, 211))
+    want = np.array([[math.erf(value) for value in row] for row in x])
+    np.testing.assert_allclose(minidl.erf(minidl.tensor(x)).array, want, rtol=1e-15)
+    np.testing.assert_allclose(minidl.erf(minidl.tensor(x.astype("f4")).T).array, want.T, rtol=1e-6)
+
+
 def test_sigmoid_keeps_its_digits_far_out():
     x = np.array([-80.0, -40.0, -20.0, 20.0], "f4")
     got = minidl.sigmoid(minidl.tensor(x)).array
