@@ -267,6 +267,21 @@ def test_prefetching_is_bounded(make, num_workers, prefetch):
     assert max(started) < 20 + ahead
 
 
+@pytest.mark.parametrize(("num_workers", "prefetch"), [(1, 1), (1, 2), (2, 3)])
+def test_no_more_indices_are_drawn_than_are_loaded_ahead(num_workers, prefetch):
+    drawn = []
+
+    def indices():
+        for i in range(100):
+            drawn.append(i)
+            yield i
+
+    iterator = iter(DataLoader(Numbers(100), 1, sampler=indices(), num_workers=num_workers, prefetch_factor=prefetch))
+    for i in range(1, 20):
+        next(iterator)
+        assert len(drawn) == i + num_workers * prefetch
+
+
 def test_the_sampler_runs_in_the_callers_thread():
     seen = set()
 
@@ -434,6 +449,12 @@ def test_an_empty_loader_is_an_error():
 def test_arguments_out_of_range(arguments, message):
     with pytest.raises(ArgumentError, match=message):
         DataLoader(Numbers(3), **arguments)
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_a_stream_may_turn_out_to_be_empty(num_workers):
+    assert list(DataLoader(Stream(0), 2, num_workers=num_workers)) == []
+    assert list(DataLoader(Stream(1), 2, drop_last=True, num_workers=num_workers)) == []
 
 
 def test_streams_have_their_own_order():
