@@ -89,6 +89,8 @@ class _Listed(_Container):
             self.append(value)
         return self
 
+    __iadd__ = extend
+
     def insert(self, index: int, value: Any) -> Self:
         """Add one in front of position ``index``; what stands behind it is renumbered."""
         values = list(self)

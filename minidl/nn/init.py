@@ -36,7 +36,6 @@ __all__ = [
 
 GAINS = {
     "linear": 1.0,
-    "identity": 1.0,
     "conv1d": 1.0,
     "conv2d": 1.0,
     "conv_transpose2d": 1.0,

@@ -6,17 +6,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 import minidl
 from minidl import nn
 from minidl.errors import ArgumentError, RangeError, ShapeError
-from tests.nn.harness import normal, same_as_torch
+from tests.nn.harness import normal, same_as_torch, torch
 
 
-def layer(name: str, *args: Any, **kwargs: Any) -> tuple[nn.Module, torch.nn.Module]:
+def layer(name: str, *args: Any, **kwargs: Any) -> tuple[nn.Module, Any]:
     """Return our layer and PyTorch's, made with the same arguments."""
-    return getattr(nn, name)(*args, **kwargs), getattr(torch.nn, name)(*args, **kwargs)
+    theirs = pytest.importorskip("torch").nn
+    return getattr(nn, name)(*args, **kwargs), getattr(theirs, name)(*args, **kwargs)
 
 
 # ---------------------------------------------------------------------- dense, convolution, pooling

@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 import minidl
 from minidl import nn
 from minidl.autograd.hooks import RemovableHandle
 from minidl.errors import ArgumentError, DTypeError, ShapeError, StateError
-from tests.nn.harness import normal
+from tests.nn.harness import normal, torch
 
 
 class Nested(nn.Module):
@@ -230,12 +229,12 @@ def test_state_dict_shares_memory_and_has_no_graph() -> None:
     [
         lambda x: x,
         lambda x: x.numpy(),
-        lambda x: torch.from_numpy(np.array(x.numpy(), dtype=np.float64)),
-        lambda x: torch.nn.Parameter(torch.tensor(x.numpy(), dtype=torch.float32)),
+        lambda x: pytest.importorskip("torch").from_numpy(np.array(x.numpy(), dtype=np.float64)),
+        lambda x: pytest.importorskip("torch").tensor(x.numpy(), requires_grad=x.dtype.kind == "f"),
         lambda x: x.numpy().tolist(),
         lambda x: _DLPackOnly(x.numpy().copy()),
     ],
-    ids=["minidl", "numpy", "torch-float64", "torch-parameter", "lists", "dlpack"],
+    ids=["minidl", "numpy", "torch-float64", "torch-requires-grad", "lists", "dlpack"],
 )
 def test_load_state_dict_takes_any_array(convert: Any) -> None:
     source, target = Nested(), Nested()
@@ -410,6 +409,7 @@ def test_forward_hooks_with_kwargs() -> None:
 
 
 def test_backward_hooks_see_and_replace_gradients() -> None:
+    pytest.importorskip("torch")
     theirs, ours = torch.nn.Linear(3, 2), nn.Linear(3, 2)
     ours.load_state_dict(theirs.state_dict())
     x = normal(4, 3)
@@ -552,6 +552,8 @@ def test_other_errors_pass_unchanged() -> None:
 
 
 def test_repr_is_pytorchs() -> None:
+    pytest.importorskip("torch")
+
     def build(n: Any) -> Any:
         class Net(n.Module):
             def __init__(self) -> None:
