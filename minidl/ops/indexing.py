@@ -100,17 +100,17 @@ class _Indexed(Operation, register=False):
     def explain(self, error: Exception, arrays: Any) -> MiniDLError:
         """Name the tensor's shape and the index."""
         complaint = str(error)
+        if len(arrays) > 1 and arrays[1] is not None and ("value array" in complaint or "input array" in complaint):
+            return ShapeError(
+                f"{self.called or self.name}: the value has shape {np.shape(arrays[1])}, which does not broadcast to "
+                f"the region that {describe(self.index, self.positions)} selects of shape {tuple(arrays[0].shape)}: "
+                f"{complaint}"
+            )
         kind = ShapeError if "mismatch" in complaint or "did not match" in complaint else RangeError
         if isinstance(error, IndexError) or "index" in complaint or "slice" in complaint:
             return kind(
                 f"{self.called or self.name}: {complaint}; the tensor has shape {tuple(arrays[0].shape)}, "
                 f"the index is {describe(self.index, self.positions)}"
-            )
-        if "broadcast" in complaint or "shape" in complaint:
-            return ShapeError(
-                f"{self.called or self.name}: the value has shape {np.shape(arrays[1])}, which does not broadcast to "
-                f"the region that {describe(self.index, self.positions)} selects of shape {tuple(arrays[0].shape)}: "
-                f"{complaint}"
             )
         return super().explain(error, arrays)
 
@@ -119,6 +119,7 @@ class _Indexed(Operation, register=False):
 
 class GetItem(_Indexed):
     is_view = True
+    called = "getitem"
 
     def forward(self, x: Any, index: tuple[Any, ...]) -> Any:
         self.index, self.shape = index, x.shape
