@@ -45,7 +45,7 @@ AS_PYTORCH: list[Any] = [
     list(range(40)),
     RNG.standard_normal((3, 4, 5)).astype("f4"),
     RNG.standard_normal((100, 30)).astype("f4"),
-    RNG.standard_normal((2, 6)),
+    RNG.standard_normal((2, 6)).astype("f4"),
     np.arange(3, dtype="int32"),
     np.zeros((2, 0), "f4"),
     np.zeros((0, 3), "int32"),

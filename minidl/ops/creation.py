@@ -528,7 +528,7 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     ``torch.as_tensor``, ``numpy.asarray``.
     """
     if isinstance(data, Variable):
-        moved = data if device is None else to(data, Device(device))
+        moved: Any = data if device is None else to(data, Device(device))
         return moved if dtype is None else cast(moved, dtype)
     return make(as_array(data, dtype, device, copy=False))
 
@@ -656,7 +656,7 @@ def arange(
     """
     if end is None:
         start, end = 0, start
-    start, end, step = (x.item() if isinstance(x, (Variable, np.generic)) else x for x in (start, end, step))
+    start, end, step = (x.item() if hasattr(x, "item") else x for x in (start, end, step))
     if step == 0 or (end - start) * step < 0 or not math.isfinite(end - start):
         raise ArgumentError(f"arange: no numbers lead from {start} to {end} in steps of {step}; check the step's sign")
     if dtype is None:

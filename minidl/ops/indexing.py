@@ -363,7 +363,7 @@ def _for_writing(x: Any, index: Any, name: str) -> tuple[tuple[Any, ...], list[A
 def _value_for(x: Any, value: Any, name: str) -> Any:
     """Return ``value`` in the dtype of ``x``, differentiably."""
     if isinstance(value, Variable):
-        return cast(value, x.dtype) if value.dtype != x.dtype else value
+        return cast(value, x.dtype)
     if isinstance(value, (bool, int, float)):
         if x.dtype.kind in "iu" and value != value:
             raise DTypeError(f"{name}: nan cannot be stored in a tensor of {x.dtype}; convert it first: x.float()")

@@ -1047,9 +1047,7 @@ def stack(tensors: Any, axis: int = 0) -> Tensor:
 
 def _joinable(tensors: Any, name: str) -> tuple[list[Any], tuple[int, ...]]:
     """Return the tensors as a list, and the shape of the first."""
-    if isinstance(tensors, (Variable, np.ndarray)):
-        tensors = list(tensors)
-    elif not isinstance(tensors, Iterable):
+    if not isinstance(tensors, Iterable):
         raise ArgumentError(f"{name}: expected a sequence of tensors, got {type(tensors).__name__}")
     found = list(tensors)
     for i, x in enumerate(found):
