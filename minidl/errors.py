@@ -5,6 +5,12 @@ Every message names the operation, the shapes or dtypes it was given, what was e
 
 from __future__ import annotations
 
+import sys
+import warnings
+from pathlib import Path
+
+_PACKAGE = str(Path(__file__).parent)
+
 
 class MiniDLError(Exception):
     """The base of every error that minidl raises on purpose.
@@ -78,3 +84,11 @@ class FormatError(MiniDLError, ValueError):
 
 class NumericalWarning(UserWarning):
     """Input that computes, but most likely not what was meant."""
+
+
+def warn(message: str) -> None:
+    """Issue a :class:`NumericalWarning` that points at the user's line, however deep inside minidl it was noticed."""
+    depth, frame = 1, sys._getframe(0)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        depth, frame = depth + 1, frame.f_back
+    warnings.warn(message, NumericalWarning, stacklevel=depth)

@@ -6,6 +6,7 @@ from minidl.ops.activations import *
 from minidl.ops.arithmetic import *
 from minidl.ops.arranging import *
 from minidl.ops.attention import *
+from minidl.ops.class_losses import *
 from minidl.ops.comparison import *
 from minidl.ops.contraction import *
 from minidl.ops.conversion import *
@@ -17,6 +18,8 @@ from minidl.ops.gathering import *
 from minidl.ops.indexing import *
 from minidl.ops.linalg import *
 from minidl.ops.lookup import *
+from minidl.ops.losses import *
+from minidl.ops.margin_losses import *
 from minidl.ops.masking import *
 from minidl.ops.normalization import *
 from minidl.ops.pooling import *

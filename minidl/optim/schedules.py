@@ -8,12 +8,11 @@ rate that was changed by hand stays changed.
 from __future__ import annotations
 
 import math
-import warnings
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from minidl.errors import ArgumentError, DTypeError, NumericalWarning, RangeError, StateError
+from minidl.errors import ArgumentError, DTypeError, RangeError, StateError, warn
 from minidl.optim.optimizer import Optimizer
 
 __all__ = [
@@ -188,11 +187,9 @@ class LRScheduler:
             return
         self.warned = True
         if self.optimizer.steps_taken == 0 and type(self.optimizer).step is Optimizer.step:
-            warnings.warn(
+            warn(
                 f"{type(self).__name__}: step() was called before optimizer.step(), so the first learning rate is "
-                "never used; call optimizer.step() first",
-                NumericalWarning,
-                stacklevel=3,
+                "never used; call optimizer.step() first"
             )
 
 
