@@ -15,7 +15,21 @@ import numpy as np
 from minidl.errors import DTypeError
 
 SUPPORTED = tuple(
-    np.dtype(name) for name in ["float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool"]
+    np.dtype(name)
+    for name in [
+        "float16",
+        "float32",
+        "float64",
+        "int8",
+        "int16",
+        "int32",
+        "int64",
+        "uint8",
+        "uint16",
+        "uint32",
+        "uint64",
+        "bool",
+    ]
 )
 INT64 = np.dtype(np.int64)
 
@@ -23,12 +37,50 @@ _default = np.dtype(np.float32)
 
 
 def default_dtype() -> np.dtype:
-    """Return the dtype that Python floats become: float32 unless :func:`set_default_dtype` changed it."""
+    """Return the dtype that Python floats become: float32 unless :func:`set_default_dtype` changed it.
+
+    Returns
+    -------
+    numpy.dtype
+
+    Examples
+    --------
+    >>> import minidl
+    >>> minidl.get_default_dtype()
+    dtype('float32')
+
+    References
+    ----------
+    ``torch.get_default_dtype``.
+    """
     return _default
 
 
 def set_default_dtype(dtype: Any) -> None:
-    """Make ``dtype`` (a float type) what Python floats, ``zeros``, ``randn`` and new layers use."""
+    """Make ``dtype`` what Python floats, ``zeros``, ``randn`` and new layers use.
+
+    Parameters
+    ----------
+    dtype : dtype
+        A float type.
+
+    Raises
+    ------
+    DTypeError
+        If it is not a float type.
+
+    Examples
+    --------
+    >>> import minidl
+    >>> minidl.set_default_dtype("float64")
+    >>> minidl.zeros(1).dtype
+    dtype('float64')
+    >>> minidl.set_default_dtype("float32")
+
+    References
+    ----------
+    ``torch.set_default_dtype``.
+    """
     global _default
     wanted = as_dtype(dtype)
     if wanted.kind != "f":

@@ -401,7 +401,7 @@ def tile(x: Any, *reps: Any) -> Tensor:
 
 
 def repeat(x: Any, *sizes: Any) -> Tensor:
-    r"""Return ``x`` laid side by side: PyTorch's :func:`tile`, which names every axis. (NumPy's is repeat_interleave.)
+    r"""Return ``x`` laid side by side, so many times along each of its axes.
 
     .. math:: y_i = x_{i \bmod n}
 
@@ -430,7 +430,7 @@ def repeat(x: Any, *sizes: Any) -> Tensor:
 
     References
     ----------
-    PyTorch's ``Tensor.repeat``.
+    PyTorch's ``Tensor.repeat``. (``numpy.repeat`` is :func:`repeat_interleave`.)
     """
     times = as_sizes(sizes, "repeat")
     if len(times) < len(x.shape):

@@ -14,12 +14,13 @@ from minidl.autograd import Operation, Variable, cast
 from minidl.autograd.inplace import adopt, check_writable
 from minidl.backend import device_of, is_array
 from minidl.errors import DeviceError, DTypeError, GradError, MiniDLError, RangeError, ShapeError
+from minidl.ops.arguments import DIM, also_named, normalize_axis, shape_of
 from minidl.ops.creation import as_array
 
 if TYPE_CHECKING:
     from minidl._tensor import Tensor
 
-__all__ = ["getitem", "put_add", "set_item"]
+__all__ = ["getitem", "narrow", "put_add", "select", "set_item"]
 
 _ARRAY = np.newaxis, "array"  # stands in an index where an array belongs; a tuple is never part of an index otherwise
 
@@ -102,7 +103,7 @@ class _Indexed(Operation, register=False):
         complaint = str(error)
         if len(arrays) > 1 and arrays[1] is not None and ("value array" in complaint or "input array" in complaint):
             return ShapeError(
-                f"{self.called or self.name}: the value has shape {np.shape(arrays[1])}, which does not broadcast to "
+                f"{self.called or self.name}: the value has shape {shape_of(arrays[1])}, which does not broadcast to "
                 f"the region that {describe(self.index, self.positions)} selects of shape {tuple(arrays[0].shape)}: "
                 f"{complaint}"
             )
@@ -189,6 +190,84 @@ def getitem(x: Any, index: Any) -> Tensor:
     if Ellipsis not in fixed:
         fixed = (*fixed, Ellipsis)  # NumPy hands out a view of one element, not a copy of it
     return GetItem.apply(x, index=fixed)
+
+
+@also_named(**DIM)
+def select(x: Any, axis: int, index: int) -> Tensor:
+    r"""Return a view of one slice of an axis, which it loses.
+
+    .. math:: y_i = x_{\text{index}, i} \quad (\text{axis } 0)
+
+    Parameters
+    ----------
+    x : Tensor or array, at least one axis
+    axis : int
+        ``dim`` is accepted.
+    index : int
+
+    Returns
+    -------
+    Tensor, a view
+
+    Raises
+    ------
+    RangeError
+        If there is no such axis or position.
+
+    Examples
+    --------
+    >>> import minidl
+    >>> minidl.select(minidl.tensor([[1, 2], [3, 4]]), 1, 0)
+    tensor([1, 3])
+
+    References
+    ----------
+    ``torch.select``.
+    """
+    return getitem(x, (*(slice(None),) * normalize_axis(axis, len(x.shape), "select"), index))
+
+
+@also_named(**DIM)
+def narrow(x: Any, axis: int, start: int, length: int) -> Tensor:
+    r"""Return a view of some successive slices of an axis.
+
+    .. math:: y_{i, j} = x_{\text{start} + i,\, j} \quad (\text{axis } 0)
+
+    Parameters
+    ----------
+    x : Tensor or array, at least one axis
+    axis : int
+        ``dim`` is accepted.
+    start : int
+        The first slice; counted from the end if negative.
+    length : int
+        How many.
+
+    Returns
+    -------
+    Tensor, a view with ``length`` as the size of the axis
+
+    Raises
+    ------
+    RangeError
+        If there is no such axis, or the slices are not all there.
+
+    Examples
+    --------
+    >>> import minidl
+    >>> minidl.narrow(minidl.tensor([1, 2, 3, 4]), 0, 1, 2)
+    tensor([2, 3])
+
+    References
+    ----------
+    ``torch.narrow``.
+    """
+    axis = normalize_axis(axis, len(x.shape), "narrow")
+    size = x.shape[axis] if x.shape else 0
+    first = start + size if start < 0 else start
+    if first < 0 or length < 0 or first + length > size:
+        raise RangeError(f"narrow: no {length} slices from {start} on in axis {axis} of shape {tuple(x.shape)}")
+    return getitem(x, (*(slice(None),) * axis, slice(first, first + length)))
 
 
 def gather_items(x: Any, index: tuple[Any, ...], called: str) -> Tensor:

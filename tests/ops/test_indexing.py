@@ -66,6 +66,8 @@ CASES = [
     read((slice(None), np.array([True, False, True])), (2, 3), "gather_items"),
     read(True, (2,), "gather_items"),
     read([], (2, 3), "gather_items"),
+    Case("get_item", lambda x: x.select(1, -1), [(2, 3)], None, lambda x: x.select(1, -1)),
+    Case("get_item", lambda x: x.narrow(1, -2, 2), [(2, 3)], None, lambda x: x.narrow(1, -2, 2)),
     read(np.array(1), (2, 3), "gather_items"),
     Case(
         "gather_items",
@@ -388,6 +390,8 @@ def test_no_cycle_keeps_what_was_written_alive() -> None:
 ERRORS = [
     (lambda x: x[2], RangeError, r"getitem: index 2 is out of bounds for axis 0 with size 2; .*shape \(2, 3\)"),
     (lambda x: x[0, 0, 0], RangeError, r"too many indices.*shape \(2, 3\), the index is \[0, 0, 0, ...\]"),
+    (lambda x: x.select(1, 3), RangeError, "getitem: index 3"),
+    (lambda x: x.narrow(1, 2, 2), RangeError, r"no 2 slices from 2 on in axis 1 of shape \(2, 3\)"),
     (lambda x: x[[0, 5]], RangeError, r"getitem: index 5 is out of bounds.*array of shape \(2,\)"),
     (lambda x: x[np.ones(3, bool)], ShapeError, r"getitem: boolean index did not match.*mask of shape \(3,\)"),
     (lambda x: x[[0, 1], [0, 1, 2]], ShapeError, r"getitem: shape mismatch.*shape \(2, 3\)"),
