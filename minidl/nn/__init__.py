@@ -1,6 +1,6 @@
 """Modules: layers, containers, losses, their initialisation, in PyTorch's dialect."""
 
-from minidl.nn import init, utils
+from minidl.nn import functional, init, utils
 from minidl.nn.activation import (
     CELU,
     ELU,
@@ -35,6 +35,25 @@ from minidl.nn.conv import Conv1d, Conv2d, ConvTranspose2d
 from minidl.nn.dropout import Dropout, Dropout2d
 from minidl.nn.embedding import Embedding
 from minidl.nn.linear import Dense, Linear
+from minidl.nn.loss import (
+    BCELoss,
+    BCEWithLogitsLoss,
+    CosineEmbeddingLoss,
+    CrossEntropyLoss,
+    GaussianNLLLoss,
+    HingeEmbeddingLoss,
+    HingeLoss,
+    HuberLoss,
+    KLDivLoss,
+    L1Loss,
+    MarginRankingLoss,
+    MSELoss,
+    NLLLoss,
+    PoissonNLLLoss,
+    SmoothL1Loss,
+    SoftMarginLoss,
+    TripletMarginLoss,
+)
 from minidl.nn.module import Module
 from minidl.nn.normalization import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm, RMSNorm
 from minidl.nn.parameter import Parameter

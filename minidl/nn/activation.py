@@ -901,14 +901,11 @@ class PReLU(Module):
     ``torch.nn.PReLU``. He et al. (2015), "Delving deep into rectifiers".
     """
 
-    _shown = ("num_parameters",)
-
     weight: Parameter
 
     def __init__(self, num_parameters: int = 1, init: float = 0.25, device: Any = None, dtype: Any = None) -> None:
         super().__init__()
         check_counts("PReLU", num_parameters=num_parameters)
-        self.num_parameters = num_parameters
         self.init = init
         self.weight = empty_parameter(num_parameters, device=device, dtype=dtype)
         self.reset_parameters()
@@ -919,3 +916,6 @@ class PReLU(Module):
 
     def forward(self, x: Any) -> Any:
         return ops.prelu(x, self.weight)
+
+    def extra_repr(self) -> str:
+        return f"num_parameters={self.weight.array.size}"

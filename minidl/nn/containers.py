@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from minidl.autograd import Variable
 from minidl.errors import DTypeError, RangeError
@@ -62,8 +62,8 @@ class _Listed(_Container):
 
     def _part(self, names: list[str]) -> Any:
         """Return a container of the same kind with some of the members."""
-        held = self._held()
-        return type(self)(held[name] for name in names)
+        held, build = self._held(), cast("Any", type(self))
+        return build(held[name] for name in names)
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):

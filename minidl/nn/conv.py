@@ -55,11 +55,11 @@ class _Conv(Module):
         self.kernel_size = sizes(kernel_size, rank, 1, name, "kernel_size")
         self.stride = sizes(stride, rank, 1, name, "stride")
         self.dilation = sizes(dilation, rank, 1, name, "dilation")
-        self.padding = padding if isinstance(padding, str) else sizes(padding, rank, 0, name, "padding")
+        self.padding: Any = padding if isinstance(padding, str) else sizes(padding, rank, 0, name, "padding")
         if isinstance(padding, str):
             self.sides = named_padding(padding, self.kernel_size, self.stride, self.dilation, name)
         else:
-            self.sides = tuple((p, p) for p in self.padding)
+            self.sides = tuple((int(p), int(p)) for p in self.padding)
         self.output_padding = sizes(output_padding, rank, 0, name, "output_padding")
         self.groups = groups
         self.padding_mode = padding_mode

@@ -32,7 +32,7 @@ class Dropout(_Dropout):
     p : float
         The probability of being dropped.
     inplace : bool
-        Taken for PyTorch's sake: the result is a new tensor either way.
+        Write the result into the input.
 
     Shape
     -----
@@ -56,7 +56,7 @@ class Dropout(_Dropout):
     """
 
     def forward(self, x: Any) -> Any:
-        return ops.dropout(x, self.p, self.training)
+        return ops.dropout(x, self.p, self.training, self.inplace)
 
 
 class Dropout2d(_Dropout):
@@ -69,7 +69,7 @@ class Dropout2d(_Dropout):
     p : float
         The probability of being dropped.
     inplace : bool
-        Taken for PyTorch's sake: the result is a new tensor either way.
+        Write the result into the input.
 
     Shape
     -----
@@ -94,4 +94,4 @@ class Dropout2d(_Dropout):
     """
 
     def forward(self, x: Any) -> Any:
-        return ops.dropout2d(x, self.p, self.training)
+        return ops.dropout2d(x, self.p, self.training, self.inplace)

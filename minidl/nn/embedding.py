@@ -99,7 +99,8 @@ class Embedding(Module):
         """
         if embeddings.ndim != 2:
             raise ShapeError(f"from_pretrained: expected (indices, features), got shape {tuple(embeddings.shape)}")
-        layer = cls(*embeddings.shape, padding_idx=padding_idx)
+        rows, features = embeddings.shape
+        layer = cls(rows, features, padding_idx)
         layer.weight = Parameter(embeddings, requires_grad=not freeze)
         return layer
 

@@ -381,7 +381,8 @@ def eye_(tensor: Tensor) -> Tensor:
     """
     if tensor.ndim != 2:
         raise ShapeError(f"eye_: expected a matrix, got shape {tensor.shape}")
-    return _fill(tensor, to_device(np.eye(*tensor.shape), device_of(tensor.array)))
+    rows, columns = tensor.shape
+    return _fill(tensor, to_device(np.eye(rows, columns), device_of(tensor.array)))
 
 
 def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:

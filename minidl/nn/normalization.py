@@ -79,10 +79,10 @@ class _BatchNorm(_Affine):
                 f"{type(self).__name__}: the input has shape {tuple(x.shape)}; expected {self.layout} with "
                 f"C = {self.num_features}; give the layer as many features as the input has channels, or reshape it"
             )
-        momentum = self.momentum
+        momentum = self.momentum or 0.0
         if self.training and self.track_running_stats:
             self.num_batches_tracked.array += 1
-            if momentum is None:  # the plain average of all batches so far
+            if self.momentum is None:  # the plain average of all batches so far
                 momentum = 1 / int(self.num_batches_tracked.array)
         return ops.batch_norm(
             x,

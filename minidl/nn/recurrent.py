@@ -16,6 +16,8 @@ from minidl.nn import init
 from minidl.nn.linear import check_counts, empty_parameter
 from minidl.nn.module import Module
 
+Weights = tuple[Any, Any, Any, Any]  # weight_ih, weight_hh, bias_ih, bias_hh
+
 
 def draw_uniformly(module: Module, units: int) -> None:
     """Fill all parameters of a recurrent module from U(-1/sqrt(units), 1/sqrt(units))."""
@@ -62,7 +64,7 @@ class _Recurrent(Module):
         for layer in range(num_layers):
             features = input_size if layer == 0 else hidden_size * self.directions
             for suffix in ("", "_reverse")[: self.directions]:
-                shapes = {"weight_ih": (rows, features), "weight_hh": (rows, hidden_size)}
+                shapes: dict[str, tuple[int, ...]] = {"weight_ih": (rows, features), "weight_hh": (rows, hidden_size)}
                 if bias:
                     shapes |= {"bias_ih": (rows,), "bias_hh": (rows,)}
                 names = tuple(f"{kind}_l{layer}{suffix}" for kind in shapes)
@@ -102,7 +104,8 @@ class _Recurrent(Module):
             outputs = []
             for direction in range(self.directions):
                 k = layer * self.directions + direction
-                weights = [getattr(self, weight) for weight in self._names[k]]
+                found = [getattr(self, weight) for weight in self._names[k]]
+                weights = (*found,) if self.bias else (*found, None, None)
                 output, *end = self._run(x, [start[k] for start in starts], weights, direction == 1)
                 outputs.append(output)
                 ends.append(end)
@@ -139,7 +142,7 @@ class _Recurrent(Module):
                 )
         return given if batched else [ops.unsqueeze(state, 1) for state in given]
 
-    def _run(self, x: Any, start: list[Any], weights: list[Any], reverse: bool) -> tuple[Any, ...]:
+    def _run(self, x: Any, start: list[Any], weights: Weights, reverse: bool) -> tuple[Any, ...]:
         """Return the output (T, N, U) of one layer in one direction, and its states in the end."""
         steps = ops.unbind(x)
         state = start[0]
@@ -149,7 +152,7 @@ class _Recurrent(Module):
             outputs.append(state)
         return ops.stack(outputs[::-1] if reverse else outputs), state
 
-    def _step(self, x: Any, state: Any, weights: list[Any]) -> Any:
+    def _step(self, x: Any, state: Any, weights: Weights) -> Any:
         raise NotImplementedError
 
     def extra_repr(self) -> str:
@@ -256,8 +259,9 @@ class LSTM(_Recurrent):
             )
         super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device, dtype)
 
-    def _run(self, x: Any, start: list[Any], weights: list[Any], reverse: bool) -> tuple[Any, ...]:
-        return ops.lstm_layer(x, *start, *weights, reverse=reverse)
+    def _run(self, x: Any, start: list[Any], weights: Weights, reverse: bool) -> tuple[Any, ...]:
+        h, c = start
+        return ops.lstm_layer(x, h, c, *weights, reverse)
 
 
 class GRU(_Recurrent):
@@ -336,7 +340,7 @@ class GRU(_Recurrent):
     ) -> None:
         super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device, dtype)
 
-    def _step(self, x: Any, state: Any, weights: list[Any]) -> Any:
+    def _step(self, x: Any, state: Any, weights: Weights) -> Any:
         return ops.gru_cell(x, state, *weights)
 
 
@@ -417,9 +421,8 @@ class RNN(_Recurrent):
         super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device, dtype)
         self.nonlinearity = nonlinearity
 
-    def _step(self, x: Any, state: Any, weights: list[Any]) -> Any:
-        biases = weights[2:] or [None, None]
-        return ops.rnn_cell(x, state, *weights[:2], *biases, self.nonlinearity)
+    def _step(self, x: Any, state: Any, weights: Weights) -> Any:
+        return ops.rnn_cell(x, state, *weights, self.nonlinearity)
 
 
 def check_nonlinearity(name: str, nonlinearity: str) -> None:
@@ -462,7 +465,7 @@ class _Cell(Module):
         array = x.array if isinstance(x, Variable) else x
         return wrap(namespace(array).zeros((*x.shape[:-1], self.hidden_size), array.dtype))
 
-    def _weights(self) -> tuple[Any, ...]:
+    def _weights(self) -> Weights:
         return self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh
 
     def extra_repr(self) -> str:

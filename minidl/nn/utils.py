@@ -18,7 +18,7 @@ __all__ = ["clip_grad_norm_", "clip_grad_value_", "parameters_to_vector", "vecto
 
 def gradients(parameters: Any, name: str) -> list[Any]:
     """Return the gradients there are, as tensors."""
-    listed = [parameters] if isinstance(parameters, Variable) else list(parameters)
+    listed: list[Any] = [parameters] if isinstance(parameters, Variable) else list(parameters)
     for position, p in enumerate(listed):
         if not isinstance(p, Variable):
             raise DTypeError(f"{name}: parameter {position} is of type {type(p).__name__}; expected tensors")
