@@ -263,10 +263,6 @@ class ParameterList(_Listed):
 class _Named(_Container):
     """A container in which names count."""
 
-    def __init__(self, values: Any = ()) -> None:
-        super().__init__()
-        self.update(values)
-
     def __iter__(self) -> Iterator[str]:
         return iter(self._held())
 
@@ -356,6 +352,10 @@ class ModuleDict(_Named):
     ``torch.nn.ModuleDict``.
     """
 
+    def __init__(self, modules: Any = ()) -> None:
+        super().__init__()
+        self.update(modules)
+
 
 class ParameterDict(_Named):
     r"""A dict of parameters; tensors become parameters.
@@ -393,6 +393,10 @@ class ParameterDict(_Named):
     """
 
     _kind = Parameter
+
+    def __init__(self, values: Any = ()) -> None:
+        super().__init__()
+        self.update(values)
 
     def _accept(self, value: Any) -> Any:
         return super()._accept(_as_parameter(value))

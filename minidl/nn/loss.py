@@ -14,10 +14,13 @@ class _Loss(Module):
 
     _more_reductions: tuple[str, ...] = ()
 
-    def __init__(self, reduction: str = "mean", **constants: Any) -> None:
+    def __init__(self, reduction: str = "mean") -> None:
         super().__init__()
         check_reduction(reduction, type(self).__name__, *self._more_reductions)
         self.reduction = reduction
+
+    def _keep(self, **constants: Any) -> None:
+        """Register constants, or None, as buffers."""
         for name, value in constants.items():
             self.register_buffer(name, None if value is None else ops.as_tensor(value))
 
@@ -232,7 +235,8 @@ class NLLLoss(_Loss):
     """
 
     def __init__(self, weight: Any = None, ignore_index: int = -100, reduction: str = "mean") -> None:
-        super().__init__(reduction, weight=weight)
+        super().__init__(reduction)
+        self._keep(weight=weight)
         self.ignore_index = ignore_index
 
     def forward(self, x: Any, target: Any) -> Any:
@@ -285,7 +289,8 @@ class CrossEntropyLoss(_Loss):
     def __init__(
         self, weight: Any = None, ignore_index: int = -100, reduction: str = "mean", label_smoothing: float = 0.0
     ) -> None:
-        super().__init__(reduction, weight=weight)
+        super().__init__(reduction)
+        self._keep(weight=weight)
         self.ignore_index = ignore_index
         self.label_smoothing = label_smoothing
 
@@ -339,7 +344,8 @@ class BCELoss(_Loss):
     """
 
     def __init__(self, weight: Any = None, reduction: str = "mean") -> None:
-        super().__init__(reduction, weight=weight)
+        super().__init__(reduction)
+        self._keep(weight=weight)
 
     def forward(self, x: Any, target: Any) -> Any:
         return ops.binary_cross_entropy(x, target, weight=self.weight, reduction=self.reduction)
@@ -384,7 +390,8 @@ class BCEWithLogitsLoss(_Loss):
     """
 
     def __init__(self, weight: Any = None, reduction: str = "mean", pos_weight: Any = None) -> None:
-        super().__init__(reduction, weight=weight, pos_weight=pos_weight)
+        super().__init__(reduction)
+        self._keep(weight=weight, pos_weight=pos_weight)
 
     def forward(self, x: Any, target: Any) -> Any:
         return ops.binary_cross_entropy_with_logits(

@@ -153,9 +153,12 @@ def reshape(x: Any, *shape: Any) -> Tensor:
     if sizes.count(-1) > 1 or any(size < -1 for size in sizes):
         raise ShapeError(f"reshape: {sizes} is no shape; at most one size may be -1, the others must not be negative")
     if (total != known) if -1 not in sizes else (known == 0 or total % known):
+        fix = f"the sizes must multiply to {total}"
+        if len(x.shape) > 2 and len(sizes) == 2 and x.shape[0]:  # meant to flatten a batch of images for a dense layer
+            fix = f"x.flatten(1) joins all axes but the batch: {(x.shape[0], total // x.shape[0])}"
         raise ShapeError(
             f"reshape: a tensor of shape {tuple(x.shape)} has {total} elements, which do not fit shape {sizes}"
-            + (f" ({known} elements)" if -1 not in sizes else f" ({total} is not a multiple of {known})")
+            + (f" ({known} elements); {fix}" if -1 not in sizes else f" ({total} is not a multiple of {known}); {fix}")
         )
     return Reshape.apply(x, shape=sizes)
 
