@@ -53,12 +53,12 @@ def checked_labels(x: Any, target: Any, name: str, ignore_index: int) -> tuple[A
         counts = labels != ignore_index
         wrong = ((labels < 0) | (labels >= classes)) & counts
         if wrong.any():
-            where = tuple(int(i[0]) for i in wrong.nonzero())
+            where = tuple(int(i) for i in np.unravel_index(wrong.argmax(), wrong.shape))
             place = where[0] if len(where) == 1 else where
+            found = f"label {labels[where]}" + (f" at position {place}" if where else "")
             raise RangeError(
-                f"{name}: label {labels[where]}{f' at position {place}' if where else ''} is out of range for "
-                f"{classes} classes; labels count from 0 to {classes - 1} (subtract 1 if they count from 1), or give the model "
-                "more outputs"
+                f"{name}: {found} is out of range for {classes} classes; labels count from 0 to {classes - 1} "
+                "(subtract 1 if they count from 1), or give the model more outputs"
             )
         return labels, counts
     if 0 <= ignore_index < classes:
@@ -124,6 +124,8 @@ class LabelLoss(Operation, register=False):
         if reduction == "mean":
             self.divisor = self._total_weight(losses)
             total = total / self.divisor
+            if self.counts is not None:  # where no label counts, the mean is nan but the gradient 0
+                self.divisor = self.xp.where(self.divisor == 0, 1, self.divisor).astype(self.dtype)
         return total
 
     def _total_weight(self, losses: Any) -> Any:

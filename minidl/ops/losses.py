@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minidl.autograd import Operation, Variable
+from minidl.autograd import Operation, Variable, cast
 from minidl.backend import default_dtype, device_of, gpu_in_use, is_array, namespace, quiet
 from minidl.errors import ArgumentError, DeviceError, DTypeError, RangeError, ShapeError, warn
 from minidl.ops.activations import logsigmoid
@@ -153,6 +153,7 @@ class MseLoss(ElementwiseLoss):
         d *= d
         return self.reduced(d, reduction)
 
+    @quiet
     def backward(self, grad: Any) -> Any:
         x, target = self.saved
         grad_x = (x - target) * (self.spread(grad) * 2)
@@ -209,6 +210,7 @@ class L1Loss(ElementwiseLoss):
         self.save(x, target)
         return self.reduced(self.xp.abs(x - target), reduction)
 
+    @quiet
     def backward(self, grad: Any) -> Any:
         x, target = self.saved
         grad_x = sign(x - target) * self.spread(grad)
@@ -268,6 +270,7 @@ class HuberLoss(ElementwiseLoss):
         inner = self.xp.minimum(size, delta)
         return self.reduced((size - 0.5 * inner) * inner * scale, reduction)
 
+    @quiet
     def backward(self, grad: Any) -> Any:
         x, target = self.saved
         grad_x = clip(x - target, -self.delta, self.delta) * (self.spread(grad) * self.scale)
@@ -655,6 +658,8 @@ def poisson_nll_loss(
     check_broadcast(input, target, "poisson_nll_loss")
     losses = exp(input) - target * input if log_input else input - target * log(input + eps)
     if full:
+        if target.dtype.kind != "f":
+            target = cast(target, input.dtype)
         many = where(target > 1, target, 1.0)
         stirling = many * log(many) - many + 0.5 * log(many * (2 * math.pi))
         losses = losses + where(target > 1, stirling, 0.0)
