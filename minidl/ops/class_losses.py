@@ -49,7 +49,8 @@ def checked_labels(x: Any, target: Any, name: str, ignore_index: int) -> tuple[A
         )
     if on_cpu(labels) is None:
         return labels, labels != ignore_index if labels.size else None
-    if labels.min() < 0 or labels.max() >= classes:
+    # read as unsigned numbers, negative labels are the largest: one look finds labels out of range on either side
+    if labels.view(f"u{labels.itemsize}").max() >= classes:
         counts = labels != ignore_index
         wrong = ((labels < 0) | (labels >= classes)) & counts
         if wrong.any():
@@ -82,6 +83,8 @@ def _explain_shape(shape: tuple[int, ...], labels: Any, wanted: tuple[int, ...],
 def places(xp: Any, labels: Any) -> tuple[Any, ...]:
     """Return the index of each label's class in predictions (N, C, d1, ...), for labels (N, d1, ...)."""
     ndim = labels.ndim
+    if ndim == 1:
+        return xp.arange(labels.size), labels
     grid = [
         xp.arange(size).reshape((1,) * axis + (size,) + (1,) * (ndim - 1 - axis))
         for axis, size in enumerate(labels.shape)

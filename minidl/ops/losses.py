@@ -660,7 +660,7 @@ def poisson_nll_loss(
     if full:
         if target.dtype.kind != "f":
             target = cast(target, input.dtype)
-        many = where(target > 1, target, 1.0)
+        many: Any = where(target > 1, target, 1.0)
         stirling = many * log(many) - many + 0.5 * log(many * (2 * math.pi))
         losses = losses + where(target > 1, stirling, 0.0)
     return averaged(losses, reduction)

@@ -119,7 +119,7 @@ class SequentialLR(_Combined):
         self.schedulers[bisect_right(self.milestones, 0)]._start()
         self._note()
 
-    def step(self) -> None:
+    def step(self) -> None:  # type: ignore[override]
         """Set the learning rate of the next epoch; call it after ``optimizer.step()``."""
         self.last_epoch += 1
         index = bisect_right(self.milestones, self.last_epoch)
@@ -183,7 +183,7 @@ class ChainedScheduler(_Combined):
         self.last_epoch = 0
         self._note()
 
-    def step(self) -> None:
+    def step(self) -> None:  # type: ignore[override]
         """Set the learning rate of the next epoch; call it after ``optimizer.step()``."""
         self.last_epoch += 1
         for schedule in self.schedulers:

@@ -192,7 +192,7 @@ class Optimizer:
         """Return the tensors of a group as a list, and their names if they came in pairs."""
         if isinstance(params, (set, frozenset)):
             raise DTypeError(f"{self.name}: parameters must come in an order that repeats; a set has none, use a list")
-        listed = [params] if isinstance(params, Variable) else list(params)
+        listed: list[Any] = [params] if isinstance(params, Variable) else list(params)
         names = [pair[0] for pair in listed if isinstance(pair, tuple) and len(pair) == 2]
         if names:
             if len(names) != len(listed):

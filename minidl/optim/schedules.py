@@ -629,10 +629,10 @@ class OneCycleLR(LRScheduler):
         self.anneal_strategy = anneal_strategy
         self.cycle_momentum = cycle_momentum
         # each phase: its last step, then from which to which of the group's learning rates and momentums it goes
-        up = [pct_start * total_steps - 1, "initial_lr", "max_lr", "max_momentum", "base_momentum"]
-        down = [2 * pct_start * total_steps - 2, "max_lr", "initial_lr", "base_momentum", "max_momentum"]
-        out = [total_steps - 1, "initial_lr", "min_lr", "max_momentum", "max_momentum"]
-        fall = [total_steps - 1, "max_lr", "min_lr", "base_momentum", "max_momentum"]
+        up: list[Any] = [pct_start * total_steps - 1, "initial_lr", "max_lr", "max_momentum", "base_momentum"]
+        down: list[Any] = [2 * pct_start * total_steps - 2, "max_lr", "initial_lr", "base_momentum", "max_momentum"]
+        out: list[Any] = [total_steps - 1, "initial_lr", "min_lr", "max_momentum", "max_momentum"]
+        fall: list[Any] = [total_steps - 1, "max_lr", "min_lr", "base_momentum", "max_momentum"]
         self.phases = [up, down, out] if three_phase else [up, fall]
         if last_epoch == -1:
             for group, high in zip(optimizer.param_groups, one_per_group(max_lr, optimizer, "OneCycleLR"), strict=True):
@@ -767,7 +767,7 @@ class ReduceLROnPlateau(LRScheduler):
             return sign * value > sign * self.best * (1 + sign * self.threshold)
         return sign * value > sign * self.best + self.threshold
 
-    def step(self, metrics: Any) -> None:
+    def step(self, metrics: Any) -> None:  # type: ignore[override]
         """Tell the schedule how an epoch went.
 
         Parameters
