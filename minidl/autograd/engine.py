@@ -8,7 +8,7 @@ gradient is complete. A heap does that without recursion, for graphs of any dept
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 from minidl.autograd.modes import modes
@@ -70,148 +70,187 @@ def initial_gradient(output: Variable, gradient: Any, name: str) -> Any:
     return given.astype(array.dtype, copy=False)
 
 
-def run(
-    roots: Sequence[tuple[Variable, Any]],
-    *,
-    retain_graph: bool,
-    create_graph: bool,
-    wanted: Sequence[Variable] | None = None,
-) -> list[Any]:
-    """Propagate gradients from the roots to the leaves, or only to ``wanted``.
+class Pass:
+    """One backward pass: the gradients that are known so far, and the nodes still to visit.
 
-    Parameters
+    Attributes
     ----------
-    roots : sequence of (tensor, gradient)
-        Where to start.
+    create_graph : bool
+        Whether the pass itself is recorded: gradients are then tensors, else plain arrays.
     retain_graph : bool
         Whether saved arrays survive, so that the same graph can be used again.
-    create_graph : bool
-        Whether the pass itself is recorded: gradients are then tensors with a graph.
-    wanted : sequence of tensors, optional
-        Return the gradients of these, and touch no leaf's ``.grad``.
-
-    Returns
-    -------
-    list
-        One gradient (array, tensor under ``create_graph``, or None if unreachable) per tensor of ``wanted``.
+    captures : dict or None
+        By (node or leaf, slot), the gradients that are wanted. None: accumulate into every leaf's ``.grad``.
+    useful : set
+        With captures, the nodes through which a gradient reaches one of them.
     """
-    captures: dict[tuple[Any, int], Any] = {}
-    useful: set[Operation] | None = None
-    if wanted is not None:
-        for x in wanted:
-            if x._view is not None:
-                x._view.refresh(x)
-            captures[x._node or x, x._slot] = None
-        useful = _useful([root._node for root, _ in roots if root._node is not None], captures)
 
-    captured = {node for node, _ in captures}
-    pending: dict[Operation, Any] = {}  # the gradient of a node's output so far; a list if it has several
-    owned: set[Any] = set()  # ids of pending arrays that nobody else holds: they may be added to in place
-    adopted: set[Any] = set()  # ids of leaves whose .grad is an array of this pass that may be used elsewhere in it
-    heap: list[tuple[int, Operation]] = []
+    def __init__(
+        self,
+        create_graph: bool,
+        retain_graph: bool,
+        captures: dict[tuple[Any, int], Any] | None = None,
+        useful: Container[Any] = (),
+    ) -> None:
+        self.create_graph, self.retain_graph = create_graph, retain_graph
+        self.captures, self.useful = captures, useful
+        self.captured = {node for node, _ in captures or ()}
+        self.pending: dict[Operation, Any] = {}  # the gradient of a node's output; a list if it has several
+        self.heap: list[tuple[int, Operation]] = []
+        self.owned: set[int] = set()  # ids of pending arrays that nobody else holds: they may be added to in place
+        self.adopted: set[int] = set()  # ids of leaves whose .grad may still be on its way elsewhere in this pass
 
-    def deliver(node: Any, slot: int, grad: Any, fresh: bool) -> None:
-        """Add ``grad`` to what is known for output ``slot`` of ``node``, or to a leaf."""
-        if isinstance(node, Variable):
-            if node._hooks:
-                grad, fresh = _run_hooks(node._hooks, grad, create_graph), False
-            if wanted is None:
-                _accumulate(node, grad, fresh, create_graph, adopted)
-            elif (node, slot) in captures:
-                known = captures[node, slot]
-                captures[node, slot] = grad if known is None else known + grad
-            return
-        if useful is not None and node not in useful and node not in captured:
-            return
-        known = pending.get(node)
-        if known is None:
-            heapq.heappush(heap, (-node.number, node))
-            if node.outputs is None:
-                pending[node] = grad
-            else:
-                pending[node] = [None] * len(node.outputs)
-                pending[node][slot] = grad
-        elif node.outputs is None:
-            if id(known) in owned:
-                known += grad
-            else:
-                pending[node] = total = known + grad
-                if not create_graph and is_array(total):
-                    owned.add(id(total))
-        else:
-            known[slot] = grad if known[slot] is None else known[slot] + grad
+    def run(self, roots: Sequence[tuple[Variable, Any]]) -> None:
+        """Start from (tensor, gradient) pairs and visit every node that leads anywhere."""
+        modes_now = modes.now
+        grad_before, modes_now.grad = modes_now.grad, self.create_graph
+        try:
+            for root, gradient in roots:
+                if isinstance(gradient, Variable):
+                    if not self.create_graph:
+                        gradient = gradient.array.astype(root.array.dtype, copy=False)
+                elif self.create_graph:
+                    gradient = wrap(gradient)
+                node = root._node
+                if node is None:
+                    self.deliver_to_leaf(root, gradient, (gradient,))
+                elif node.freed:
+                    raise GradError(
+                        "backward a second time from the same result: the first one freed the graph; pass "
+                        "retain_graph=True to the first backward, or compute the forward again"
+                    )
+                else:
+                    self.deliver(node, root._slot, gradient)
+            heap, pending = self.heap, self.pending
+            while heap:
+                node = heapq.heappop(heap)[1]
+                self.visit(node, pending.pop(node))
+        finally:
+            modes_now.grad = grad_before
 
-    grad_before = modes.now.grad
-    modes.now.grad = create_graph
-    try:
-        for root, gradient in roots:
-            if create_graph and not isinstance(gradient, Variable):
-                gradient = wrap(gradient)
-            elif not create_graph and isinstance(gradient, Variable):
-                gradient = gradient.array.astype(root.array.dtype, copy=False)
-            node = root._node or root
-            if isinstance(node, Operation) and node.freed:
-                raise GradError(
-                    "backward a second time from the same result: the first one freed the graph; pass "
-                    "retain_graph=True to the first backward, or compute the forward again"
-                )
-            deliver(node, root._slot, gradient, False)
-
-        while heap:
-            node = heapq.heappop(heap)[1]
-            grads = pending.pop(node)
-            if node.outputs is None:
-                owned.discard(id(grads))
-                grads = (grads,)
-            if node.hooks:
-                grads = tuple(
-                    _run_hooks(node.hooks[slot], grad, create_graph)
-                    if slot in node.hooks and grad is not None
-                    else grad
-                    for slot, grad in enumerate(grads)
-                )
-            if node in captured:
-                for slot, grad in enumerate(grads):
-                    if (node, slot) in captures:
-                        captures[node, slot] = grad
-            if useful is not None and node not in useful:
-                continue
-            if node.outputs is not None:
-                grads = tuple(
-                    _zeros(node, slot, grads, create_graph) if grad is None else grad for slot, grad in enumerate(grads)
-                )
-            node.recording = create_graph
+    def visit(self, node: Operation, grad: Any) -> None:
+        """Apply the rule of a node whose gradient is complete, and hand on what it returns."""
+        several = node.outputs is not None
+        self.owned.discard(id(grad))
+        grads = grad if several else (grad,)
+        if node.hooks:
+            grads = [
+                g if g is None else _run_hooks(node.hooks.get(i), g, self.create_graph) for i, g in enumerate(grads)
+            ]
+        if self.captures is not None:
+            if node in self.captured:
+                for slot, g in enumerate(grads):
+                    if (node, slot) in self.captures:
+                        self.captures[node, slot] = g
+            if node not in self.useful:
+                return
+        if several:
+            grads = [_zeros(node, i, grads, self.create_graph) if g is None else g for i, g in enumerate(grads)]
+        node.recording = self.create_graph
+        try:
             results = node.backward(*grads)
+        finally:
             node.recording = False
-            if type(results) is not tuple:
-                results = (results,)
-            if len(results) != len(node.edges):
-                raise GradError(
-                    f"{node.name}: backward returned {len(results)} gradients for {len(node.edges)} inputs; return one "
-                    "for each, None where there is none"
-                )
-            if modes.now.anomaly:
-                _check_backward(node, grads, results)
-            for position, (edge, grad) in enumerate(zip(node.edges, results, strict=True)):
-                if edge is None or grad is None:
-                    continue
-                parent, slot, shape, dtype = edge
-                if grad.shape != shape:
-                    if not _fits(grad, shape):
-                        raise GradError(
-                            f"{node.name}: backward returned a gradient of shape {grad.shape} for input "
-                            f"{position + 1}, which has shape {shape}"
-                        )
-                    grad = unbroadcast(grad, shape)
-                if grad.dtype != dtype:
-                    grad = grad.astype(dtype)
-                # what the rule passed on, or handed out before, has another holder: a leaf may not keep it
-                deliver(parent, slot, grad, not any(grad is other for other in (*grads, *results[:position])))
-            if not retain_graph:
-                node.free()
-    finally:
-        modes.now.grad = grad_before
-    return [captures[x._node or x, x._slot] for x in wanted] if wanted is not None else []
+        if type(results) is not tuple:
+            results = (results,)
+        edges = node.edges
+        if len(results) != len(edges):
+            raise GradError(
+                f"{node.name}: backward returned {len(results)} gradients for {len(edges)} inputs; return one for "
+                "each, None where there is none"
+            )
+        if modes.now.anomaly:
+            _check_backward(node, grads, results)
+        held = [*grads]  # arrays that somebody else holds: a leaf may not keep one of them as its own
+        for position, edge in enumerate(edges):
+            grad = results[position]
+            if edge is None or grad is None:
+                continue
+            parent, slot, shape, dtype = edge
+            if grad.shape != shape:
+                if not _fits(grad, shape):
+                    raise GradError(
+                        f"{node.name}: backward returned a gradient of shape {grad.shape} for input {position + 1}, "
+                        f"which has shape {shape}"
+                    )
+                grad = unbroadcast(grad, shape)
+            if grad.dtype is not dtype and grad.dtype != dtype:
+                grad = grad.astype(dtype)
+            if isinstance(parent, Variable):
+                self.deliver_to_leaf(parent, grad, held)
+            else:
+                self.deliver(parent, slot, grad)
+            held.append(grad)
+        if not self.retain_graph:
+            node.free()
+
+    def deliver(self, node: Operation, slot: int, grad: Any) -> None:
+        """Add ``grad`` to what is known for output ``slot`` of ``node``."""
+        if self.captures is not None and node not in self.useful and node not in self.captured:
+            return
+        known = self.pending.get(node)
+        if known is None:
+            heapq.heappush(self.heap, (-node.number, node))
+            if node.outputs is None:
+                self.pending[node] = grad
+            else:
+                self.pending[node] = [None] * len(node.outputs)
+                self.pending[node][slot] = grad
+        elif node.outputs is not None:
+            known[slot] = grad if known[slot] is None else known[slot] + grad
+        elif id(known) in self.owned:
+            known += grad
+        else:
+            self.pending[node] = total = known + grad
+            if not self.create_graph and is_array(total):
+                self.owned.add(id(total))
+
+    def deliver_to_leaf(self, leaf: Any, grad: Any, held: Sequence[Any]) -> None:
+        """Add ``grad`` to the ``.grad`` of a leaf: without a copy, where the array is in nobody's hands."""
+        if leaf._hooks:
+            grad = _run_hooks(leaf._hooks, grad, self.create_graph)
+            held = (grad,)
+        if self.captures is not None:
+            if (leaf, 0) in self.captures:
+                known = self.captures[leaf, 0]
+                self.captures[leaf, 0] = grad if known is None else known + grad
+        elif self.create_graph:
+            leaf._grad = grad if leaf._grad is None else leaf._grad + grad
+        elif leaf._grad is None:
+            if _is_held(grad, held) or not is_array(grad) or grad.base is not None:
+                leaf._grad = wrap(namespace(grad).array(grad))
+            else:
+                leaf._grad = wrap(grad)
+                self.adopted.add(id(leaf))  # a view of it may be on its way to another node: no writing into it yet
+        elif id(leaf) in self.adopted:
+            leaf._grad = wrap(leaf._grad.array + grad)
+            self.adopted.discard(id(leaf))
+        else:
+            leaf._grad.array += grad
+            leaf._grad.bump()
+
+
+def _is_held(array: Any, held: Sequence[Any]) -> bool:
+    # a loop, not `in`, which compares the elements, nor any(), which would cost a microsecond here
+    for other in held:  # noqa: SIM110
+        if array is other:
+            return True
+    return False
+
+
+def gradients(
+    roots: Sequence[tuple[Variable, Any]], inputs: Sequence[Any], *, retain_graph: bool, create_graph: bool
+) -> list[Any]:
+    """Return the gradient (array, tensor under ``create_graph``, None if unreachable) of each input; touch no leaf."""
+    places = []
+    for x in inputs:
+        if x._view is not None:
+            x._view.refresh(x)
+        places.append((x._node or x, x._slot))
+    captures: dict[tuple[Any, int], Any] = dict.fromkeys(places)
+    useful = _useful([root._node for root, _ in roots if root._node is not None], captures)
+    Pass(create_graph, retain_graph, captures, useful).run(roots)
+    return [captures[place] for place in places]
 
 
 def _useful(roots: list[Operation], captures: dict[tuple[Any, int], Any]) -> set[Operation]:
@@ -231,28 +270,10 @@ def _useful(roots: list[Operation], captures: dict[tuple[Any, int], Any]) -> set
     return useful
 
 
-def _accumulate(leaf: Any, grad: Any, fresh: bool, create_graph: bool, adopted: set[int]) -> None:
-    """Add ``grad`` to the ``.grad`` of a leaf, without a copy where nobody else holds the array."""
-    if leaf._grad is None:
-        if create_graph:
-            leaf._grad = grad
-        elif fresh and is_array(grad) and grad.base is None:
-            leaf._grad = wrap(grad)
-            adopted.add(id(leaf))  # a view of it may still be on its way to another node: no writing into it yet
-        else:
-            leaf._grad = wrap(namespace(grad).array(grad))
-    elif create_graph:
-        leaf._grad = leaf._grad + grad
-    elif id(leaf) in adopted:
-        leaf._grad = wrap(leaf._grad.array + grad)
-        adopted.discard(id(leaf))
-    else:
-        leaf._grad.array += grad
-        leaf._grad.bump()
-
-
-def _run_hooks(hooks: dict[int, Any], grad: Any, create_graph: bool) -> Any:
+def _run_hooks(hooks: dict[int, Any] | None, grad: Any, create_graph: bool) -> Any:
     """Show ``grad`` to each hook as a tensor; what a hook returns replaces it."""
+    if not hooks:
+        return grad
     shown = grad if create_graph else wrap(namespace(grad).asarray(grad))
     for hook in list(hooks.values()):
         replaced = hook(shown)
@@ -289,4 +310,4 @@ def backward(
     for x, gradient in roots:
         if isinstance(gradient, Variable) and namespace(gradient.array) is not namespace(x.array):
             raise DeviceError("backward: the gradient lives on another device than the tensor; move it there first")
-    run(roots, retain_graph=create_graph if retain_graph is None else retain_graph, create_graph=create_graph)
+    Pass(create_graph, create_graph if retain_graph is None else retain_graph).run(roots)

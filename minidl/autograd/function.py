@@ -84,8 +84,8 @@ class _Call(Operation, register=False):
         results = results if type(results) is tuple else (results,)
         if len(results) != self.count:
             raise GradError(
-                f"{self.name}: backward returned {len(results)} gradients for {self.count} arguments of forward; return "
-                "one for each, None where there is none"
+                f"{self.name}: backward returned {len(results)} gradients for {self.count} arguments of forward; "
+                "return one for each, None where there is none"
             )
         found = []
         for position in self.positions:
@@ -158,9 +158,7 @@ class Function:
         if not positions:
             with no_grad():
                 return cls.forward(Context(), *args)
-        results = _Call.apply(
-            *(args[i] for i in positions), function=cls, arguments=args, positions=positions
-        )
+        results = _Call.apply(*(args[i] for i in positions), function=cls, arguments=args, positions=positions)
         node = next((x._node for x in results if isinstance(x._node, _Call)), None)
         if node is not None:
             for result, constant in zip(results, node.constant, strict=True):

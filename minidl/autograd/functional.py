@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from minidl.autograd.engine import initial_gradient, run
+from minidl.autograd.engine import gradients, initial_gradient
 from minidl.autograd.modes import enable_grad
 from minidl.autograd.variable import Variable, check_may_require_grad, wrap
 from minidl.backend import is_array, namespace
@@ -80,12 +80,8 @@ def grad(
                 "the outputs are computed from it"
             )
     roots = [(y, initial_gradient(y, factor, "grad")) for y, factor in zip(outputs, factors, strict=True)]
-    found = run(
-        roots,
-        retain_graph=create_graph if retain_graph is None else retain_graph,
-        create_graph=create_graph,
-        wanted=inputs,
-    )
+    retain = create_graph if retain_graph is None else retain_graph
+    found = gradients(roots, inputs, retain_graph=retain, create_graph=create_graph)
     results: list[Any] = []
     for position, (x, g) in enumerate(zip(inputs, found, strict=True)):
         if g is None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 
@@ -29,7 +30,7 @@ modes = _ThreadModes()
 class _Mode(contextlib.ContextDecorator):
     """Set one switch for a ``with`` block or for each call of a decorated function."""
 
-    settings: dict[str, bool] = {}
+    settings: Mapping[str, bool] = MappingProxyType({})
 
     def __init__(self) -> None:
         self._before: list[dict[str, bool]] = []
@@ -67,7 +68,7 @@ class no_grad(_Mode):  # noqa: N801  (named and spelled as in PyTorch, it reads 
     PyTorch's ``torch.no_grad``.
     """
 
-    settings = {"grad": False}
+    settings = MappingProxyType({"grad": False})
 
 
 class enable_grad(_Mode):  # noqa: N801
@@ -86,7 +87,7 @@ class enable_grad(_Mode):  # noqa: N801
     PyTorch's ``torch.enable_grad``.
     """
 
-    settings = {"grad": True}
+    settings = MappingProxyType({"grad": True})
 
 
 class inference_mode(_Mode):  # noqa: N801
@@ -105,7 +106,7 @@ class inference_mode(_Mode):  # noqa: N801
     PyTorch's ``torch.inference_mode``.
     """
 
-    settings = {"grad": False, "inference": True}
+    settings = MappingProxyType({"grad": False, "inference": True})
 
 
 class set_grad_enabled(_Mode):  # noqa: N801
@@ -170,7 +171,7 @@ class detect_anomaly(_Mode):  # noqa: N801
     PyTorch's ``torch.autograd.detect_anomaly``.
     """
 
-    settings = {"anomaly": True}
+    settings = MappingProxyType({"anomaly": True})
 
 
 def is_grad_enabled() -> bool:
