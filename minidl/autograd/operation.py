@@ -351,9 +351,10 @@ class Operation:
         if not isinstance(base, Variable):
             return
         mine, theirs = result.array, base.array
-        if mine is not theirs and mine.base is not theirs and (mine.base is None or mine.base is not theirs.base):
-            # either it was copied, or it is a view of a kind whose base is no array (of broadcast_to, as_strided)
-            if mine.base is None or not namespace(mine).may_share_memory(mine, theirs):
+        if mine is not theirs and mine.base is not theirs:
+            # a copy has no base; a view's may be its base's base, or (of broadcast_to, as_strided) no array at all
+            whole = mine.base
+            if whole is None or (whole is not theirs.base and not namespace(mine).may_share_memory(mine, theirs)):
                 return
         result.counter = base.counter
         if not modes.now.inference:
