@@ -240,10 +240,11 @@ def nll_loss(
     labels, counts = checked_labels(input, target, "nll_loss", ignore_index)
     values = on_cpu(input)
     # rounding may leave log(1) a few units of the last place above 0
-    if values is not None and (largest := values.max()) > 1e-6:
+    if values is not None and values.size and values.max() > 1e-6:
+        # the text is the same each time, so that a training loop shows it once
         warn(
-            f"nll_loss expects log-probabilities, but its input has positive values (largest {largest:.4g}); apply "
-            "log_softmax first, or use cross_entropy on the logits"
+            "nll_loss expects log-probabilities, but its input has positive values; apply log_softmax first, or use "
+            "cross_entropy on the logits"
         )
     weight = _checked_weight(weight, input, "nll_loss")
     x, labels, counts = _as_batch(input, labels, counts)
