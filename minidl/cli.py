@@ -1,0 +1,134 @@
+"""The command line: ``minidl reproduce`` trains the documents' examples, ``minidl info`` tells what there is."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+from collections.abc import Callable, Sequence
+from importlib import metadata
+from pathlib import Path
+
+from minidl import kernels
+from minidl.backend import cupy
+from minidl.errors import DeviceError, MiniDLError
+from minidl.examples import EXAMPLES
+from minidl.examples.report import Report, results
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        The arguments, without the program's name; those of the process by default.
+
+    Returns
+    -------
+    int
+        0; 1 after an error that minidl explains on one line; 130 after Ctrl-C. Wrong usage exits with 2.
+
+    Examples
+    --------
+    >>> main(["reproduce", "--list"])
+    simple-cnn  document 000, 4.1: a convolutional network reads handwritten digits
+    0
+    """
+    arguments = build_parser().parse_args(argv)
+    try:
+        arguments.command(arguments)
+    except MiniDLError as error:
+        print(f"minidl: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nminidl: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser; each command sets ``command`` to the function that runs it."""
+    parser = argparse.ArgumentParser(prog="minidl", description="A deep-learning engine to read, teach with and use.")
+    parser.add_argument("--version", action="version", version=f"minidl {metadata.version('minidl')}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    reproduce_parser = commands.add_parser("reproduce", help="train the documents' examples and show what they reach")
+    reproduce_parser.add_argument("names", nargs="*", metavar="NAME", help="which examples (default: all)")
+    reproduce_parser.add_argument("--epochs", type=natural(1), help="how long to train (default: as the document)")
+    reproduce_parser.add_argument("--seed", type=natural(0), default=0, help="of every random number (default: 0)")
+    reproduce_parser.add_argument("--out", type=Path, default=Path("runs"), help="where pictures go (default: ./runs)")
+    reproduce_parser.add_argument("--list", action="store_true", help="list the examples and stop")
+    reproduce_parser.set_defaults(command=reproduce, parser=reproduce_parser)
+
+    info_parser = commands.add_parser("info", help="versions, devices and folders: what to put into a bug report")
+    info_parser.set_defaults(command=info)
+    return parser
+
+
+def natural(least: int) -> Callable[[str], int]:
+    """Return an argument type: an integer that is not below ``least``."""
+
+    def integer(text: str) -> int:
+        value = int(text)
+        if value < least:
+            raise argparse.ArgumentTypeError(f"expected at least {least}, got {text}")
+        return value
+
+    return integer
+
+
+def reproduce(arguments: argparse.Namespace) -> None:
+    """Train examples one after the other, then print the table of what they reached."""
+    names = list(dict.fromkeys(arguments.names)) or list(EXAMPLES)
+    unknown = [name for name in names if name not in EXAMPLES]
+    if unknown:
+        arguments.parser.error(f"no example is named {', '.join(unknown)}; there are: {', '.join(EXAMPLES)}")
+    if arguments.list:
+        width = max(map(len, names))
+        print("\n".join(f"{name:<{width}}  {EXAMPLES[name].title}" for name in names))
+        return
+    reports = []
+    for name in names:
+        example = EXAMPLES[name]
+        print(f"{name}: {example.title}")
+        reports.append(Report(name, arguments.out, example.epochs))
+        example.run(reports[-1], epochs=arguments.epochs or example.epochs, seed=arguments.seed)
+    print(f"\n{results(reports)}")
+
+
+def info(arguments: argparse.Namespace) -> None:
+    """Print versions, devices, kernels and folders."""
+    rows = [(name, version(name)) for name in ("minidl", "numpy", "numba", "h5py", "tqdm", "matplotlib")]
+    rows.insert(1, ("python", f"{platform.python_version()} ({platform.python_implementation()})"))
+    rows += [
+        ("platform", platform.platform()),
+        ("processors", str(os.cpu_count())),
+        ("gpu", gpu()),
+        ("kernels", kernels.active()),
+        ("data folder", os.environ.get("MINIDL_DATA", "the package's own (set MINIDL_DATA for full data sets)")),
+        ("kernel cache", os.environ.get("NUMBA_CACHE_DIR", "beside each kernel (set NUMBA_CACHE_DIR to change it)")),
+    ]
+    width = max(len(name) for name, _ in rows)
+    print("\n".join(f"{name:<{width}}  {value}" for name, value in rows))
+
+
+def version(package: str) -> str:
+    """Return the version of an installed package without importing it."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def gpu() -> str:
+    """Return the name of each GPU, or why none can be used."""
+    try:
+        runtime = cupy().cuda.runtime
+    except DeviceError as error:
+        return str(error)
+    count = runtime.getDeviceCount()
+    return ", ".join(f"gpu:{i} {runtime.getDeviceProperties(i)['name'].decode()}" for i in range(count))
