@@ -24,6 +24,7 @@ un-broadcasting gradients (in ``engine.py``), and turning an array library's com
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import re
 import traceback
@@ -42,6 +43,9 @@ OPERATIONS: dict[str, type[Operation]] = {}
 
 _FREED: Any = object()
 _next_number = itertools.count(1).__next__
+
+#: What an array library raises at arguments that it cannot take.
+_COMPLAINTS = AttributeError, IndexError, OverflowError, TypeError, ValueError
 
 
 class Operation:
@@ -198,7 +202,12 @@ class Operation:
         if not traced:
             if devices._cupy is not None:
                 node.xp = namespace(next(filter(is_array, arrays), None))
-            return node.forward(*arrays, **parameters)
+            try:
+                return node.forward(*arrays, **parameters)
+            except MiniDLError:
+                raise
+            except _COMPLAINTS as error:
+                raise node._answer(error, arrays) from error
         if not plain or (cls.casting is not None and dtype.kind != "f"):
             inputs, arrays = node._prepare(inputs)
         now = modes.now
@@ -207,8 +216,8 @@ class Operation:
             out = node.forward(*arrays, **parameters)
         except MiniDLError:
             raise
-        except (ValueError, TypeError, IndexError, OverflowError) as error:
-            raise node.explain(error, arrays) from error
+        except _COMPLAINTS as error:
+            raise node._answer(error, arrays) from error
         if now.anomaly:
             node._check_forward(arrays, out)
         if type(out) is tuple:
@@ -265,15 +274,21 @@ class Operation:
         if isinstance(x, np.generic) and x.dtype.kind in "fiub":
             return x.item()  # NumPy's scalars act as Python's: they never widen a tensor
         if isinstance(x, (list, tuple)):
-            x = np.asarray(x)
+            try:
+                x = np.asarray(x)
+            except ValueError:
+                raise ragged(self.name, self._called(position)) from None
             if x.dtype == np.float64:
                 x = x.astype(default_dtype())
         if not is_array(x) or x.dtype.kind not in "fiub":
-            raise DTypeError(
-                f"{self.name}: argument {position + 1} is of type {getattr(x, 'dtype', type(x).__name__)}; "
-                "expected a Tensor, an array of numbers, or a number"
-            )
+            raise refusal(self.name, self._called(position), x, "a Tensor, an array of numbers, or a number")
         return x
+
+    def _called(self, position: int) -> str:
+        """Return what forward calls an input; where it takes any number of them, which one it is."""
+        parameters = list(inspect.signature(self.forward).parameters.values())
+        named = parameters[position : position + 1]
+        return repr(named[0].name) if named and named[0].kind is named[0].POSITIONAL_OR_KEYWORD else str(position + 1)
 
     def _choose_device(self, arrays: list[Any]) -> None:
         """Take the array library of the device that all arrays live on."""
@@ -292,9 +307,25 @@ class Operation:
             self.xp = namespace(arrays[position])
             break
 
+    def _answer(self, error: Exception, arrays: Sequence[Any]) -> MiniDLError:
+        """Say which input was no array if that is what an array library complained of, and else what it did."""
+        complaint = str(error)
+        for position, x in enumerate(arrays):
+            if isinstance(x, np.generic) or is_array(x):
+                unfit = x.dtype.kind not in "fiub"
+            elif isinstance(x, (bool, int, float)):
+                unfit = isinstance(error, AttributeError) and isinstance(error.obj, (bool, int, float))
+            else:
+                unfit = x is not None or "NoneType" in complaint
+            if unfit and "broadcast" not in complaint:
+                return refusal(self.name, self._called(position), x)
+        if isinstance(error, AttributeError):
+            raise error  # a fault of the operation's own
+        return self.explain(error, arrays)
+
     def explain(self, error: Exception, arrays: Sequence[Any]) -> MiniDLError:
         """Turn what the array library complained of into an error of minidl's; operations refine it."""
-        shapes = [tuple(a.shape) for a in arrays if is_array(a)]
+        shapes = [np.shape(a) for a in arrays if is_array(a) or isinstance(a, (list, tuple))]
         listed = " and ".join(map(str, shapes))
         if "broadcast" in str(error):
             return ShapeError(
@@ -304,6 +335,8 @@ class Operation:
         dtypes = " and ".join(str(a.dtype) for a in arrays if is_array(a))
         kinds = (TypeError, DTypeError), (IndexError, RangeError), (OverflowError, ArgumentError)
         kind = next((mine for theirs, mine in kinds if isinstance(error, theirs)), ShapeError)
+        if not shapes:
+            listed, dtypes = "()", ", ".join(type(a).__name__ for a in arrays)
         return kind(f"{self.name}: cannot take arguments of shape {listed} ({dtypes}): {error}")
 
     # ------------------------------------------------------------------ the graph
@@ -377,6 +410,24 @@ class Operation:
 
     def __repr__(self) -> str:
         return f"<{self.name} backward>"
+
+
+def refusal(name: str, argument: str, x: Any, expected: str = "a Tensor or an array of numbers") -> DTypeError:
+    """Return the error that says that an argument is of a type which the operation ``name`` cannot take."""
+    given = f"array of {x.dtype}" if is_array(x) else type(x).__name__
+    library = type(x).__module__.partition(".")[0]
+    if library != "builtins" and not is_array(x):
+        given = f"{library}.{given}"  # torch.Tensor
+    given = "None" if x is None else f"{'an' if given[0] in 'aeiouAEIOU' else 'a'} {given}"
+    wraps = isinstance(x, (bool, int, float, list, tuple)) or (hasattr(x, "__array__") and not is_array(x))
+    return DTypeError(
+        f"{name}: argument {argument} is {given}; expected {expected}" + ": wrap it, minidl.tensor(...)" * wraps
+    )
+
+
+def ragged(name: str, argument: str) -> ShapeError:
+    """Return the error that says that nested lists are no array."""
+    return ShapeError(f"{name}: argument {argument} is a ragged list: all lists at one depth must have the same length")
 
 
 def has_nan(value: Any) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from minidl.autograd import Operation, cast, update
 from minidl.backend import quiet
 from minidl.errors import ArgumentError, ShapeError
-from minidl.ops.arguments import also_named, normalize_axis
+from minidl.ops.arguments import normalize_axis, takes_tensors
 from minidl.ops.arithmetic import add, div, mul, neg, sub
 from minidl.ops.elementwise import abs, erf, sigmoid  # noqa: A004
 from minidl.ops.powers import exp
@@ -941,7 +941,7 @@ def threshold(x: Any, threshold: float, value: float, inplace: bool = False) -> 
     return update(x, y, "threshold_") if inplace else y
 
 
-@also_named(axis="dim")
+@takes_tensors("x", axis="dim")
 def glu(x: Any, dim: int = -1) -> Tensor:
     r"""Return the first half of ``x`` times the sigmoid of the second.
 
@@ -1003,7 +1003,7 @@ class Softmax(Operation):
         return weighted - y * weighted.sum(axis=self.axis, keepdims=True)
 
 
-@also_named(axis="dim")
+@takes_tensors("x", axis="dim")
 def softmax(x: Any, dim: int = -1, dtype: Any = None) -> Tensor:
     r"""Return the exponentials of the elements along an axis, scaled to sum to 1.
 
@@ -1064,7 +1064,7 @@ class LogSoftmax(Operation):
         return grad - exp(y) * grad.sum(axis=self.axis, keepdims=True)
 
 
-@also_named(axis="dim")
+@takes_tensors("x", axis="dim")
 def log_softmax(x: Any, dim: int = -1, dtype: Any = None) -> Tensor:
     r"""Return the logarithm of the softmax along an axis, without computing the softmax.
 
@@ -1106,7 +1106,7 @@ def log_softmax(x: Any, dim: int = -1, dtype: Any = None) -> Tensor:
     return LogSoftmax.apply(x, axis=normalize_axis(dim, x.ndim, "log_softmax"))
 
 
-@also_named(axis="dim")
+@takes_tensors("x", axis="dim")
 def softmin(x: Any, dim: int = -1, dtype: Any = None) -> Tensor:
     r"""Return the softmax of the negative of each element.
 

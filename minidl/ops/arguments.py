@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from minidl.errors import ArgumentError, DTypeError, RangeError
+from minidl.autograd import Variable
+from minidl.autograd.operation import ragged, refusal
+from minidl.backend import is_array
+from minidl.errors import ArgumentError, DTypeError, MiniDLError, RangeError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -16,28 +20,74 @@ F = TypeVar("F", bound=Callable[..., Any])
 DIM = {"dim": "axis", "keepdim": "keepdims"}
 
 
-def also_named(**names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Let a function's keyword arguments be written under a second name.
+def takes_tensors(*tensors: str, **other_names: str) -> Callable[[F], F]:
+    """Let a function refuse by name what is no tensor, and its keyword arguments be written under a second name.
+
+    A call that succeeds is not checked, so it costs nothing but the call of the wrapper. Operations that hand their
+    arguments straight to :meth:`Operation.apply` need none: it answers for them.
 
     Parameters
     ----------
-    **names
+    *tensors
+        Which arguments are tensors or arrays (None is one too where it is the default).
+    **other_names
         ``other="own"``: the argument ``own`` may be called ``other`` too.
+
+    Examples
+    --------
+    >>> @takes_tensors("x", dim="axis")
+    ... def first_size(x, axis=0):
+    ...     return x.shape[axis]
+    >>> first_size(np.ones((2, 3)), dim=1)
+    3
+    >>> first_size([1.0, 2.0])
+    Traceback (most recent call last):
+        ...
+    minidl.errors.DTypeError: first_size: argument 'x' is a list; expected a Tensor or an array of numbers...
     """
 
-    def decorate(func: Callable[..., Any]) -> Callable[..., Any]:
+    def decorate(func: F) -> F:
         @functools.wraps(func)
         def call(*args: Any, **kwargs: Any) -> Any:
-            for other in names.keys() & kwargs.keys() if kwargs else ():
-                own = names[other]
-                if own in kwargs:
-                    raise ArgumentError(f"{func.__name__}: {other}= and {own}= are one argument; give one of them")
-                kwargs[own] = kwargs.pop(other)
-            return func(*args, **kwargs)
+            if kwargs:
+                for other in other_names.keys() & kwargs.keys():
+                    own = other_names[other]
+                    if own in kwargs:
+                        raise ArgumentError(f"{func.__name__}: {other}= and {own}= are one argument; give one of them")
+                    kwargs[own] = kwargs.pop(other)
+            try:
+                return func(*args, **kwargs)
+            except MiniDLError:
+                raise
+            except (AttributeError, TypeError) as error:
+                found = _no_tensor(func, tensors, args, kwargs)
+                if found is None:
+                    raise
+                raise found from error
 
-        return call
+        return cast(F, call)
 
     return decorate
+
+
+def _no_tensor(
+    func: Callable[..., Any], tensors: tuple[str, ...], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> DTypeError | None:
+    """Return the error that names the first argument which ought to be a tensor and is none, if there is one."""
+    signature = inspect.signature(func)
+    try:
+        given = signature.bind(*args, **kwargs).arguments
+    except TypeError:
+        return None  # Python's own error says best what is missing or too many
+    for name in tensors:
+        parameter = signature.parameters[name]
+        x = given.get(name)
+        if x is None and parameter.default is None:
+            continue
+        for item in x if parameter.kind is parameter.VAR_POSITIONAL and x else (x,):
+            if not isinstance(item, Variable) and not (is_array(item) and item.dtype.kind in "fiub"):
+                return refusal(func.__name__, repr(name), item)
+    return None
 
 
 def normalize_axis(axis: Any, ndim: int, name: str) -> int:
@@ -87,6 +137,13 @@ def as_sizes(sizes: Sequence[Any], name: str) -> tuple[int, ...]:
         raise DTypeError(f"{name}: sizes must be integers, got {tuple(sizes)!r}") from None
 
 
-def shape_of(x: Any) -> tuple[int, ...]:
-    """Return the shape of a tensor, an array, a number or a nested list."""
-    return tuple(x.shape) if hasattr(x, "shape") else np.shape(x)
+def shape_of(x: Any, name: str, argument: str) -> tuple[int, ...]:
+    """Return the shape of an argument of the operation ``name``: a tensor, an array, a number or a nested list."""
+    if hasattr(x, "shape"):
+        return tuple(x.shape)
+    if not isinstance(x, (bool, int, float, list, tuple)):
+        raise refusal(name, repr(argument), x)
+    try:
+        return np.shape(x)
+    except ValueError:
+        raise ragged(name, repr(argument)) from None

@@ -9,7 +9,7 @@ import numpy as np
 
 from minidl.autograd import Operation, Variable
 from minidl.errors import ArgumentError, ShapeError
-from minidl.ops.arguments import DIM, also_named, as_sizes, normalize_axes, normalize_axis
+from minidl.ops.arguments import DIM, as_sizes, normalize_axes, normalize_axis, takes_tensors
 from minidl.ops.conversion import clone
 from minidl.ops.gathering import index_select
 from minidl.ops.indexing import put_add
@@ -153,7 +153,7 @@ class Flip(Operation):
         return flip(grad, self.axes)
 
 
-@also_named(dim="axis", dims="axis")
+@takes_tensors("x", dim="axis", dims="axis")
 def flip(x: Any, axis: Any = None) -> Tensor:
     """Return a copy with the elements along some axes in reverse order.
 
@@ -264,7 +264,7 @@ class Roll(Operation):
         return roll(grad, tuple(-shift for shift in self.shifts), self.axes)
 
 
-@also_named(dims="axis", dim="axis", shift="shifts")
+@takes_tensors("x", dims="axis", dim="axis", shift="shifts")
 def roll(x: Any, shifts: Any, axis: Any = None) -> Tensor:
     r"""Return a copy with the elements shifted along some axes; what falls off one end comes in at the other.
 
@@ -441,7 +441,7 @@ def repeat(x: Any, *sizes: Any) -> Tensor:
     return tile(x, times)
 
 
-@also_named(**DIM)
+@takes_tensors("x", **DIM)
 def repeat_interleave(x: Any, repeats: Any, axis: int | None = None) -> Tensor:
     r"""Return ``x`` with each element repeated in its place.
 
@@ -532,7 +532,7 @@ class DiagonalScatter(Operation):
         return diagonal(grad, self.offset, *self.axes)
 
 
-@also_named(axis1="dim1", axis2="dim2")
+@takes_tensors("x", axis1="dim1", axis2="dim2")
 def diagonal(x: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
     r"""Return a view of a diagonal, which becomes the last axis.
 
@@ -616,7 +616,7 @@ def diag_embed(x: Any, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tenso
     return DiagonalScatter.apply(x, offset=offset, axes=axes, shape=shape)
 
 
-@also_named(k="diagonal")
+@takes_tensors("x", k="diagonal")
 def diag(x: Any, diagonal: int = 0) -> Tensor:
     r"""Return a matrix with a vector on a diagonal, or a copy of a matrix's diagonal.
 

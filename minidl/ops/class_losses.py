@@ -28,7 +28,7 @@ def checked_labels(x: Any, target: Any, name: str, ignore_index: int) -> tuple[A
     ShapeError, DTypeError, RangeError, DeviceError
         If they do not fit the predictions ``x``; the message says how to make them.
     """
-    shape = shape_of(x)
+    shape = shape_of(x, name, "input")
     classes = shape[1] if len(shape) > 1 else shape[0]
     wanted = (shape[0], *shape[2:]) if len(shape) > 1 else ()
     labels = target.array if isinstance(target, Variable) else target
@@ -377,7 +377,7 @@ def _of_probabilities(x: Any, target: Any, weight: Any, reduction: str, smoothin
 
 
 def _check_predictions(x: Any, name: str) -> None:
-    shape = shape_of(x)
+    shape = shape_of(x, name, "input")
     if not shape or (shape[1] if len(shape) > 1 else shape[0]) == 0:
         raise ShapeError(
             f"{name}: predictions {shape} have no classes; expected (N, C), (N, C, d1, ...) or (C,), with C classes"
@@ -387,12 +387,11 @@ def _check_predictions(x: Any, name: str) -> None:
 def _checked_weight(weight: Any, x: Any, name: str) -> Any:
     if weight is None:
         return None
-    shape = shape_of(x)
+    shape = shape_of(x, name, "input")
     classes = shape[1] if len(shape) > 1 else shape[0]
-    if shape_of(weight) != (classes,):
-        raise ShapeError(
-            f"{name}: weight {shape_of(weight)} must have one number for each of the {classes} classes: ({classes},)"
-        )
+    given = shape_of(weight, name, "weight")
+    if given != (classes,):
+        raise ShapeError(f"{name}: weight {given} must have one number for each of the {classes} classes: ({classes},)")
     return constant(weight, x, name, "weight")
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from minidl.autograd import Operation
 from minidl.errors import ArgumentError, DTypeError, ShapeError
-from minidl.ops.arguments import also_named, normalize_axes, shape_of
+from minidl.ops.arguments import normalize_axes, shape_of, takes_tensors
 from minidl.ops.shape import broadcast_to, movedim, reshape
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ def einsum(equation: Any, *operands: Any) -> Tensor:
         equation, operands = _from_lists((equation, *operands))
     elif len(operands) == 1 and isinstance(operands[0], (list, tuple)):
         operands = tuple(operands[0])
-    shapes = [shape_of(x) for x in operands]
+    shapes = [shape_of(x, "einsum", "operands") for x in operands]
     terms, output = _parse(equation, tuple(map(len, shapes)))
     xs, unique = [], []
     for position, (x, term) in enumerate(zip(operands, terms, strict=True)):
@@ -256,7 +256,7 @@ def _from_lists(arguments: tuple[Any, ...]) -> tuple[str, tuple[Any, ...]]:
     return equation, arguments[: 2 * count : 2]
 
 
-@also_named(axes="dims")
+@takes_tensors("x", "y", axes="dims")
 def tensordot(x: Any, y: Any, dims: Any = 2) -> Tensor:
     r"""Return the sum of products of two tensors over pairs of their axes.
 
@@ -293,7 +293,7 @@ def tensordot(x: Any, y: Any, dims: Any = 2) -> Tensor:
     ----------
     ``numpy.tensordot``, ``torch.tensordot``.
     """
-    x_shape, y_shape = shape_of(x), shape_of(y)
+    x_shape, y_shape = shape_of(x, "tensordot", "x"), shape_of(y, "tensordot", "y")
     if isinstance(dims, int):
         if not 0 <= dims <= min(len(x_shape), len(y_shape)):
             raise ArgumentError(

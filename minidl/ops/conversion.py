@@ -209,4 +209,4 @@ def numel(x: Any) -> int:
     ----------
     ``torch.numel``, ``numpy.size``.
     """
-    return math.prod(shape_of(x))
+    return math.prod(shape_of(x, "numel", "x"))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from minidl.autograd import Operation, Variable
 from minidl.backend import is_array
 from minidl.errors import ArgumentError, ShapeError
-from minidl.ops.arguments import DIM, also_named, normalize_axes, normalize_axis
+from minidl.ops.arguments import DIM, normalize_axes, normalize_axis, takes_tensors
 from minidl.ops.selection import maximum, minimum
 from minidl.ops.shape import reshape
 
@@ -95,7 +95,7 @@ class Amax(_Even):
         return y
 
 
-@also_named(**DIM)
+@takes_tensors("x", **DIM)
 def amax(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
     r"""Return the largest element over some axes, or over all.
 
@@ -144,7 +144,7 @@ class Amin(_Even):
         return y
 
 
-@also_named(**DIM)
+@takes_tensors("x", **DIM)
 def amin(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
     r"""Return the smallest element over some axes, or over all.
 
@@ -192,7 +192,7 @@ class Argmax(Operation):
         return x.argmax(axis=axis, keepdims=keepdims)
 
 
-@also_named(**DIM)
+@takes_tensors("x", **DIM)
 def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
     r"""Return where the largest element stands along an axis; without one, among all elements in row-major order.
 
@@ -238,7 +238,7 @@ class Argmin(Operation):
         return x.argmin(axis=axis, keepdims=keepdims)
 
 
-@also_named(**DIM)
+@takes_tensors("x", **DIM)
 def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
     r"""Return where the smallest element stands along an axis; without one, among all elements in row-major order.
 

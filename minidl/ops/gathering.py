@@ -10,7 +10,7 @@ import numpy as np
 from minidl.autograd import Operation, Variable
 from minidl.backend import is_array, namespace
 from minidl.errors import DTypeError, RangeError, ShapeError
-from minidl.ops.arguments import DIM, also_named, normalize_axis
+from minidl.ops.arguments import DIM, normalize_axis, takes_tensors
 from minidl.ops.arithmetic import add
 from minidl.ops.indexing import add_items, gather_items, set_items
 from minidl.ops.shape import broadcast_to, reshape
@@ -68,7 +68,7 @@ def _check_along(x: Any, index: Any, axis: int, name: str) -> None:
         )
 
 
-@also_named(**DIM)
+@takes_tensors("x", **DIM)
 def gather(x: Any, axis: int, index: Any) -> Tensor:
     r"""Return, for each place of ``index``, the element of ``x`` at the position it names along one axis.
 
@@ -114,7 +114,7 @@ def gather(x: Any, axis: int, index: Any) -> Tensor:
     return gather_items(x, _along(index, axis), "gather")
 
 
-@also_named(**DIM)
+@takes_tensors("x", **DIM)
 def scatter(x: Any, axis: int, index: Any, src: Any = None, *, value: Any = None) -> Tensor:
     r"""Return a copy of ``x`` with the elements that ``index`` names along one axis replaced by those of ``src``.
 
@@ -163,7 +163,7 @@ def scatter(x: Any, axis: int, index: Any, src: Any = None, *, value: Any = None
     return set_items(x, src, _along(index, axis), "scatter")
 
 
-@also_named(**DIM)
+@takes_tensors("x", **DIM)
 def scatter_add(x: Any, axis: int, index: Any, src: Any) -> Tensor:
     r"""Return a copy of ``x`` with the elements that ``index`` names along one axis increased by those of ``src``.
 
@@ -217,7 +217,7 @@ def _as_large(src: Any, index: Any, name: str) -> Any:
     return src if tuple(src.shape) == shape else src[tuple(slice(n) for n in shape)]
 
 
-@also_named(**DIM)
+@takes_tensors("x", **DIM)
 def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Tensor:
     r"""Return the elements at the positions that ``indices`` names along one axis; what ``argsort`` returns fits.
 
@@ -280,7 +280,7 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Tensor:
 take_along_dim = take_along_axis
 
 
-@also_named(**DIM)
+@takes_tensors("x", **DIM)
 def index_select(x: Any, axis: int, index: Any) -> Tensor:
     r"""Return the slices of ``x`` at the given positions of one axis.
 
@@ -327,7 +327,7 @@ def index_select(x: Any, axis: int, index: Any) -> Tensor:
     return gather_items(x, (*(slice(None),) * axis, index), "index_select")
 
 
-@also_named(**DIM)
+@takes_tensors("x", "source", **DIM)
 def index_add(x: Any, axis: int, index: Any, source: Any, *, alpha: float = 1) -> Tensor:
     r"""Return a copy of ``x`` with the slices of ``source`` added at the given positions of one axis.
 
@@ -378,7 +378,7 @@ def index_add(x: Any, axis: int, index: Any, source: Any, *, alpha: float = 1) -
     return add(x, added, alpha=alpha)
 
 
-@also_named(**DIM)
+@takes_tensors("x", **DIM)
 def take(x: Any, index: Any, axis: int | None = None) -> Tensor:
     r"""Return the elements at the given positions of the flattened tensor, or the slices at those of one axis.
 
@@ -584,7 +584,7 @@ class Tril(Operation):
         return tril(grad, self.diagonal)
 
 
-@also_named(k="diagonal")
+@takes_tensors("x", k="diagonal")
 def tril(x: Any, diagonal: int = 0) -> Tensor:
     r"""Return a copy with zeros above a diagonal of the last two axes.
 
@@ -630,7 +630,7 @@ class Triu(Operation):
         return triu(grad, self.diagonal)
 
 
-@also_named(k="diagonal")
+@takes_tensors("x", k="diagonal")
 def triu(x: Any, diagonal: int = 0) -> Tensor:
     r"""Return a copy with zeros below a diagonal of the last two axes.
 

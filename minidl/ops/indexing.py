@@ -14,7 +14,7 @@ from minidl.autograd import Operation, Variable, cast
 from minidl.autograd.inplace import adopt, check_writable
 from minidl.backend import device_of, is_array
 from minidl.errors import DeviceError, DTypeError, GradError, MiniDLError, RangeError, ShapeError
-from minidl.ops.arguments import DIM, also_named, normalize_axis, shape_of
+from minidl.ops.arguments import DIM, normalize_axis, takes_tensors
 from minidl.ops.creation import as_array
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class _Indexed(Operation, register=False):
         complaint = str(error)
         if len(arrays) > 1 and arrays[1] is not None and ("value array" in complaint or "input array" in complaint):
             return ShapeError(
-                f"{self.called or self.name}: the value has shape {shape_of(arrays[1])}, which does not broadcast to "
+                f"{self.called or self.name}: the value has shape {np.shape(arrays[1])}, which does not broadcast to "
                 f"the region that {describe(self.index, self.positions)} selects of shape {tuple(arrays[0].shape)}: "
                 f"{complaint}"
             )
@@ -192,7 +192,7 @@ def getitem(x: Any, index: Any) -> Tensor:
     return GetItem.apply(x, index=fixed)
 
 
-@also_named(**DIM)
+@takes_tensors("x", **DIM)
 def select(x: Any, axis: int, index: int) -> Tensor:
     r"""Return a view of one slice of an axis, which it loses.
 
@@ -227,7 +227,7 @@ def select(x: Any, axis: int, index: int) -> Tensor:
     return getitem(x, (*(slice(None),) * normalize_axis(axis, len(x.shape), "select"), index))
 
 
-@also_named(**DIM)
+@takes_tensors("x", **DIM)
 def narrow(x: Any, axis: int, start: int, length: int) -> Tensor:
     r"""Return a view of some successive slices of an axis.
 

@@ -117,7 +117,7 @@ def matmul(x: Any, y: Any) -> Tensor:
     ----------
     ``numpy.matmul``, ``torch.matmul``.
     """
-    x_shape, y_shape = shape_of(x), shape_of(y)
+    x_shape, y_shape = shape_of(x, "matmul", "x"), shape_of(y, "matmul", "y")
     if not x_shape or not y_shape:
         raise ShapeError(f"matmul: shapes {x_shape} and {y_shape}: a scalar has no axis to sum over; multiply with *")
     if x_shape[-1] != y_shape[-2 if len(y_shape) > 1 else 0]:
@@ -141,7 +141,7 @@ def _misfit(name: str, x: tuple[int, ...], y: tuple[int, ...]) -> str:
 
 def _check_ranks(name: str, x: Any, y: Any, x_ndim: int, y_ndim: int, instead: str) -> None:
     """Raise a ShapeError unless both arguments have the number of axes that ``name`` is strict about."""
-    x_shape, y_shape = shape_of(x), shape_of(y)
+    x_shape, y_shape = shape_of(x, name, "x"), shape_of(y, name, "y")
     if len(x_shape) != x_ndim or len(y_shape) != y_ndim:
         raise ShapeError(
             f"{name}: expected tensors with {x_ndim} and {y_ndim} axes, got shapes {x_shape} and {y_shape}; {instead}"
@@ -246,7 +246,7 @@ def bmm(x: Any, y: Any) -> Tensor:
     ``torch.bmm``.
     """
     _check_ranks("bmm", x, y, 3, 3, "use matmul for other ranks")
-    x_shape, y_shape = shape_of(x), shape_of(y)
+    x_shape, y_shape = shape_of(x, "bmm", "x"), shape_of(y, "bmm", "y")
     if x_shape[0] != y_shape[0]:
         raise ShapeError(
             f"bmm: the batches of shapes {x_shape} and {y_shape} have {x_shape[0]} and {y_shape[0]} matrices; they "
@@ -286,7 +286,7 @@ def dot(x: Any, y: Any) -> Tensor:
     ----------
     ``numpy.dot``, ``torch.dot``.
     """
-    x_shape, y_shape = shape_of(x), shape_of(y)
+    x_shape, y_shape = shape_of(x, "dot", "x"), shape_of(y, "dot", "y")
     if not x_shape or not y_shape:
         return mul(x, y)
     if x_shape[-1] != y_shape[-2 if len(y_shape) > 1 else 0]:
@@ -325,7 +325,7 @@ def inner(x: Any, y: Any) -> Tensor:
     ----------
     ``numpy.inner``, ``torch.inner``.
     """
-    x_shape, y_shape = shape_of(x), shape_of(y)
+    x_shape, y_shape = shape_of(x, "inner", "x"), shape_of(y, "inner", "y")
     if not x_shape or not y_shape:
         return mul(x, y)
     if x_shape[-1] != y_shape[-1]:
@@ -367,7 +367,7 @@ def outer(x: Any, y: Any) -> Tensor:
     ----------
     ``numpy.outer``, ``torch.outer``.
     """
-    x_size, y_size = math.prod(shape_of(x)), math.prod(shape_of(y))
+    x_size, y_size = math.prod(shape_of(x, "outer", "x")), math.prod(shape_of(y, "outer", "y"))
     return mul(reshape(x, x_size, 1), reshape(y, 1, y_size))  # (N, 1) * (1, U) -> (N, U)
 
 
@@ -400,7 +400,7 @@ def vdot(x: Any, y: Any) -> Tensor:
     ----------
     ``numpy.vdot``, ``torch.vdot``.
     """
-    x_shape, y_shape = shape_of(x), shape_of(y)
+    x_shape, y_shape = shape_of(x, "vdot", "x"), shape_of(y, "vdot", "y")
     x_size, y_size = math.prod(x_shape), math.prod(y_shape)
     if x_size != y_size:
         raise ShapeError(
@@ -481,7 +481,7 @@ def baddbmm(input: Any, x: Any, y: Any, *, beta: float = 1, alpha: float = 1) ->
 
 
 def _scaled_sum(name: str, addend: Any, product: Any, beta: float, alpha: float) -> Tensor:
-    shape, target = shape_of(addend), tuple(product.shape)
+    shape, target = shape_of(addend, name, "input"), tuple(product.shape)
     extra = len(target) - len(shape)
     if extra < 0 or any(size not in (1, target[axis + extra]) for axis, size in enumerate(shape)):
         raise ShapeError(f"{name}: input of shape {shape} does not broadcast to the product's shape {target}")
@@ -521,7 +521,7 @@ def kron(x: Any, y: Any) -> Tensor:
     ----------
     ``numpy.kron``, ``torch.kron``.
     """
-    x_shape, y_shape = shape_of(x), shape_of(y)
+    x_shape, y_shape = shape_of(x, "kron", "x"), shape_of(y, "kron", "y")
     ndim = max(len(x_shape), len(y_shape))
     x_shape = (1,) * (ndim - len(x_shape)) + x_shape
     y_shape = (1,) * (ndim - len(y_shape)) + y_shape
@@ -592,7 +592,7 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Tensor:  # noqa: A002
     ----------
     ``torch.nn.functional.linear``.
     """
-    shape, wanted = shape_of(input), shape_of(weight)
+    shape, wanted = shape_of(input, "linear", "input"), shape_of(weight, "linear", "weight")
     if len(wanted) != 2:
         raise ShapeError(f"linear: weight must have shape (units, features), got {wanted}; input has shape {shape}")
     if not shape or shape[-1] != wanted[1]:
@@ -603,10 +603,9 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Tensor:  # noqa: A002
         )
     if bias is None:
         return Linear.apply(input, weight)
-    if shape_of(bias) != wanted[:1]:
-        raise ShapeError(
-            f"linear: bias has shape {shape_of(bias)}, weight {wanted} expects {wanted[:1]}; give one bias a unit"
-        )
+    given = shape_of(bias, "linear", "bias")
+    if given != wanted[:1]:
+        raise ShapeError(f"linear: bias has shape {given}, weight {wanted} expects {wanted[:1]}; give one bias a unit")
     return Linear.apply(input, weight, bias)
 
 
@@ -638,7 +637,8 @@ def trace(x: Any) -> Tensor:
     ----------
     ``numpy.trace``, ``torch.trace``.
     """
-    if len(shape_of(x)) != 2:
-        raise ShapeError(f"trace: expected a matrix, got shape {shape_of(x)}; for a batch, einsum('...ii->...', x)")
-    size = min(x.shape)
+    shape = shape_of(x, "trace", "x")
+    if len(shape) != 2:
+        raise ShapeError(f"trace: expected a matrix, got shape {shape}; for a batch, einsum('...ii->...', x)")
+    size = min(shape)
     return einsum("ii->", x[:size, :size])

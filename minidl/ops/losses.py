@@ -43,7 +43,7 @@ def check_reduction(reduction: str, name: str, *more: str) -> None:
 
 def check_broadcast(x: Any, target: Any, name: str) -> None:
     """Raise a ShapeError if shapes do not broadcast, and warn if they have to: it is hardly ever meant."""
-    mine, theirs = shape_of(x), shape_of(target)
+    mine, theirs = shape_of(x, name, "input"), shape_of(target, name, "target")
     if mine == theirs:
         return
     try:
@@ -61,7 +61,7 @@ def check_broadcast(x: Any, target: Any, name: str) -> None:
 
 def check_equal(x: Any, target: Any, name: str) -> None:
     """Raise a ShapeError unless both have one shape."""
-    mine, theirs = shape_of(x), shape_of(target)
+    mine, theirs = shape_of(x, name, "input"), shape_of(target, name, "target")
     if mine != theirs:
         raise ShapeError(
             f"{name}: prediction {mine} and target {theirs} must have the same shape; reshape one of them "
@@ -89,7 +89,7 @@ def broadcast_constant(value: Any, x: Any, name: str, what: str) -> Any:
     """Return :func:`constant` of ``value``, or None, after checking that it broadcasts to the shape of ``x``."""
     if value is None:
         return None
-    shape, mine = shape_of(value), shape_of(x)
+    shape, mine = shape_of(value, name, what), shape_of(x, name, "input")
     extra = len(mine) - len(shape)
     if extra < 0 or any(size not in (1, mine[axis + extra]) for axis, size in enumerate(shape)):
         raise ShapeError(
@@ -595,7 +595,7 @@ def kl_div(input: Any, target: Any, reduction: str = "mean", log_target: bool = 
         present = where(target > 0, target, 1.0)  # 0 log 0 is 0
         losses = target * (log(present) - input)
     if reduction == "batchmean":
-        shape = shape_of(input)
+        shape = shape_of(input, "kl_div", "input")
         return losses.sum() / shape[0] if shape else losses
     return averaged(losses, reduction)
 
@@ -725,7 +725,7 @@ def gaussian_nll_loss(
     if not eps > 0:
         raise ArgumentError(f"gaussian_nll_loss: eps must be positive, got {eps}")
     check_broadcast(input, target, "gaussian_nll_loss")
-    shape, mine = shape_of(var), shape_of(input)
+    shape, mine = shape_of(var, "gaussian_nll_loss", "var"), shape_of(input, "gaussian_nll_loss", "input")
     if shape == mine[:-1] and shape != mine:
         var = var.reshape((*shape, 1))
     elif shape not in (mine, (*mine[:-1], 1)):

@@ -41,7 +41,7 @@ def check_signs(target: Any, name: str) -> None:
 
 def check_common(name: str, **shapes: Any) -> None:
     """Raise a ShapeError unless the arguments' shapes broadcast."""
-    found = {key: shape_of(x) for key, x in shapes.items()}
+    found = {key: shape_of(x, name, key) for key, x in shapes.items()}
     if len(set(found.values())) == 1:
         return
     try:
@@ -277,10 +277,14 @@ def cosine_embedding_loss(
     """
     name = "cosine_embedding_loss"
     check_reduction(reduction, name)
-    shape = shape_of(input1)
-    if shape != shape_of(input2) or len(shape) not in (1, 2) or shape_of(target) != shape[:-1]:
+    shape, other, labels = (
+        shape_of(input1, name, "input1"),
+        shape_of(input2, name, "input2"),
+        shape_of(target, name, "target"),
+    )
+    if shape != other or len(shape) not in (1, 2) or labels != shape[:-1]:
         raise ShapeError(
-            f"{name}: vectors {shape} and {shape_of(input2)} with targets {shape_of(target)} do not fit; expected "
+            f"{name}: vectors {shape} and {other} with targets {labels} do not fit; expected "
             "(N, D), (N, D) and (N,), or (D,), (D,) and ()"
         )
     check_signs(target, name)

@@ -10,7 +10,7 @@ import numpy as np
 from minidl.autograd import Operation, Variable
 from minidl.backend import quiet
 from minidl.errors import ArgumentError, ShapeError
-from minidl.ops.arguments import DIM, also_named
+from minidl.ops.arguments import DIM, takes_tensors
 from minidl.ops.powers import rsqrt, sqrt
 from minidl.ops.reductions import mean, norm
 from minidl.ops.selection import clamp_min
@@ -432,7 +432,7 @@ def group_norm(x: Any, num_groups: int, weight: Any = None, bias: Any = None, ep
     return reshape(y, x.shape)
 
 
-@also_named(**DIM)
+@takes_tensors("x", **DIM)
 def normalize(x: Any, p: float = 2.0, axis: Any = 1, eps: float = 1e-12) -> Tensor:
     r"""Divide vectors by their length.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from minidl.autograd import Operation, Variable, cast
 from minidl.backend import namespace, quiet
 from minidl.errors import ArgumentError
-from minidl.ops.arguments import DIM, also_named, normalize_axes
+from minidl.ops.arguments import DIM, normalize_axes, takes_tensors
 from minidl.ops.arithmetic import div
 from minidl.ops.comparison import isnan, ne
 from minidl.ops.elementwise import abs  # noqa: A004
@@ -72,7 +72,7 @@ class Sum(Operation):
         return BroadcastTo.apply(spread(grad, self.shape, self.axes), shape=self.shape)
 
 
-@also_named(**DIM)
+@takes_tensors("x", **DIM)
 def sum(x: Any, axis: Any = None, keepdims: bool = False, *, dtype: Any = None) -> Tensor:  # noqa: A001
     r"""Return the sum over some axes, or over all.
 
@@ -125,7 +125,7 @@ class Mean(Operation):
         return BroadcastTo.apply(spread(grad, self.shape, self.axes) / (self.count or 1), shape=self.shape)
 
 
-@also_named(**DIM)
+@takes_tensors("x", **DIM)
 def mean(x: Any, axis: Any = None, keepdims: bool = False, *, dtype: Any = None) -> Tensor:
     r"""Return the mean over some axes, or over all; of integers, as floats.
 
@@ -226,7 +226,7 @@ def _correction(name: str, axis: Any, unbiased: Any, correction: Any, ddof: Any)
     return axis, float(given[0]) if given else 1.0
 
 
-@also_named(**DIM)
+@takes_tensors("x", **DIM)
 def var(
     x: Any,
     axis: Any = None,
@@ -281,7 +281,7 @@ def var(
     return Var.apply(x, axes=axes_of(axis, x, "var"), keepdims=keepdims, correction=delta)
 
 
-@also_named(**DIM)
+@takes_tensors("x", **DIM)
 def std(
     x: Any,
     axis: Any = None,
@@ -335,7 +335,7 @@ def std(
     return Std.apply(x, axes=axes_of(axis, x, "std"), keepdims=keepdims, correction=delta)
 
 
-@also_named(**DIM)
+@takes_tensors("x", **DIM)
 def var_mean(
     x: Any,
     axis: Any = None,
@@ -379,7 +379,7 @@ def var_mean(
     return var(x, axis, None, keepdims, correction=delta), mean(x, axis, keepdims)
 
 
-@also_named(**DIM)
+@takes_tensors("x", **DIM)
 def std_mean(
     x: Any,
     axis: Any = None,
@@ -459,7 +459,7 @@ def _products_of_others(x: Any) -> Any:
     return others.reshape((before, 2 * half, after))[:, :n]
 
 
-@also_named(**DIM)
+@takes_tensors("x", **DIM)
 def prod(x: Any, axis: Any = None, keepdims: bool = False, *, dtype: Any = None) -> Tensor:
     r"""Return the product over some axes, or over all.
 
@@ -530,7 +530,7 @@ class Logsumexp(Operation):
         return spread(grad, x.shape, self.axes) * exp(x - spread(finite, x.shape, self.axes))
 
 
-@also_named(**DIM)
+@takes_tensors("x", **DIM)
 def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
     r"""Return the logarithm of the sum of exponentials, without overflow on the way.
 
@@ -595,7 +595,7 @@ class Norm(Operation):
         return grad * unit
 
 
-@also_named(**DIM, ord="p")
+@takes_tensors("x", **DIM, ord="p")
 def norm(x: Any, p: float | str | None = None, axis: Any = None, keepdims: bool = False) -> Tensor:
     r"""Return the length of vectors: the p-norm over some axes, or over all elements.
 
@@ -653,7 +653,7 @@ class All(Operation):
         return x.all(axis=axes, keepdims=keepdims)
 
 
-@also_named(**DIM)
+@takes_tensors("x", **DIM)
 def all(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:  # noqa: A001
     r"""Return whether all elements are true (not zero), over some axes or over all.
 
@@ -698,7 +698,7 @@ class AnyTrue(Operation):
         return x.any(axis=axes, keepdims=keepdims)
 
 
-@also_named(**DIM)
+@takes_tensors("x", **DIM)
 def any(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:  # noqa: A001
     r"""Return whether any element is true (not zero), over some axes or over all.
 
@@ -735,7 +735,7 @@ def any(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:  # noqa: A0
     return AnyTrue.apply(x, axes=axes_of(axis, x, "any"), keepdims=keepdims)
 
 
-@also_named(**DIM)
+@takes_tensors("x", **DIM)
 def count_nonzero(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
     r"""Return how many elements are not zero, over some axes or over all.
 
@@ -771,7 +771,7 @@ def count_nonzero(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
     return Sum.apply(ne(x, 0), axes=axes_of(axis, x, "count_nonzero"), keepdims=keepdims)
 
 
-@also_named(**DIM)
+@takes_tensors("x", **DIM)
 def nansum(x: Any, axis: Any = None, keepdims: bool = False, *, dtype: Any = None) -> Tensor:
     r"""Return the sum over some axes, or over all, with nan taken as 0.
 
@@ -809,7 +809,7 @@ def nansum(x: Any, axis: Any = None, keepdims: bool = False, *, dtype: Any = Non
     return sum(where(isnan(x), 0, x), axis, keepdims, dtype=dtype)
 
 
-@also_named(**DIM)
+@takes_tensors("x", **DIM)
 def nanmean(x: Any, axis: Any = None, keepdims: bool = False, *, dtype: Any = None) -> Tensor:
     r"""Return the mean of those elements that are not nan, over some axes or over all.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from minidl.autograd import Operation, Variable, cast
 from minidl.backend import namespace, quiet
-from minidl.ops.arguments import also_named, normalize_axis
+from minidl.ops.arguments import normalize_axis, takes_tensors
 from minidl.ops.indexing import put_add
 from minidl.ops.shape import reshape
 
@@ -31,7 +31,7 @@ class Cumsum(Operation):
         return Cumsum.apply(grad, axis=self.axis, reverse=not self.reverse)
 
 
-@also_named(dim="axis")
+@takes_tensors("x", dim="axis")
 def cumsum(x: Any, axis: int | None = None, *, dtype: Any = None) -> Tensor:
     r"""Return the running sums along an axis.
 
@@ -111,7 +111,7 @@ def _suffix_sums(s: Any, factor: Any) -> Any:
     return s
 
 
-@also_named(dim="axis")
+@takes_tensors("x", dim="axis")
 def cumprod(x: Any, axis: int | None = None, *, dtype: Any = None) -> Tensor:
     r"""Return the running products along an axis.
 

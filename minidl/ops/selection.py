@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from minidl.autograd import Operation, Variable, wrap
 from minidl.backend import device_of, namespace
 from minidl.errors import ArgumentError, DTypeError, MiniDLError
-from minidl.ops.arguments import also_named
+from minidl.ops.arguments import takes_tensors
 from minidl.ops.comparison import operand
 from minidl.ops.creation import as_array
 
@@ -151,7 +151,7 @@ class Clip(Operation):
         return where(inside, grad, 0.0) if self.needs[0] else None, grad_low, grad_high
 
 
-@also_named(a_min="min", a_max="max")
+@takes_tensors("x", a_min="min", a_max="max")
 def clip(x: Any, min: Any = None, max: Any = None) -> Tensor:  # noqa: A002
     r"""Return ``x`` limited to a range.
 

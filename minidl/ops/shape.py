@@ -11,7 +11,7 @@ import numpy as np
 
 from minidl.autograd import Operation, Variable
 from minidl.errors import ArgumentError, DTypeError, ShapeError
-from minidl.ops.arguments import DIM, also_named, as_sizes, normalize_axes, normalize_axis
+from minidl.ops.arguments import DIM, as_sizes, normalize_axes, normalize_axis, takes_tensors
 
 if TYPE_CHECKING:
     from minidl._tensor import Tensor
@@ -382,7 +382,7 @@ def unflatten(x: Any, dim: int, sizes: Any) -> Tensor:
     return reshape(x, (*shape[:axis], *sizes, *shape[axis + 1 :]))
 
 
-@also_named(**DIM)
+@takes_tensors("x", **DIM)
 def squeeze(x: Any, axis: Any = None) -> Tensor:
     """Return ``x`` without its axes of size 1, or without those given.
 
@@ -419,7 +419,7 @@ def squeeze(x: Any, axis: Any = None) -> Tensor:
     return reshape(x, tuple(size for i, size in enumerate(x.shape) if size != 1 or i not in axes))
 
 
-@also_named(**DIM)
+@takes_tensors("x", **DIM)
 def unsqueeze(x: Any, axis: Any) -> Tensor:
     """Return ``x`` with new axes of size 1.
 
@@ -937,7 +937,7 @@ class Concat(Operation):
         return tuple(grads)
 
 
-@also_named(**DIM)
+@takes_tensors(**DIM)
 def concat(tensors: Any, axis: int = 0) -> Tensor:
     r"""Return tensors joined along one of their axes.
 
@@ -1004,7 +1004,7 @@ class Stack(Operation):
         return tuple(grad[(*before, i, ...)] if needed else None for i, needed in enumerate(self.needs))
 
 
-@also_named(**DIM)
+@takes_tensors(**DIM)
 def stack(tensors: Any, axis: int = 0) -> Tensor:
     """Return tensors of one shape joined along a new axis.
 
@@ -1147,7 +1147,7 @@ class Split(Operation):
         return stack(grads, self.axis) if self.drop else concat(grads, self.axis)
 
 
-@also_named(**DIM)
+@takes_tensors("x", **DIM)
 def split(x: Any, split_size: Any, axis: int = 0) -> tuple[Tensor, ...]:
     r"""Return ``x`` cut along one axis into pieces of given sizes: views.
 
@@ -1210,7 +1210,7 @@ def _axis_to_cut(x: Any, axis: Any, name: str) -> int:
     return normalize_axis(axis, len(x.shape), name)
 
 
-@also_named(**DIM)
+@takes_tensors("x", **DIM)
 def chunk(x: Any, chunks: int, axis: int = 0) -> tuple[Tensor, ...]:
     r"""Return ``x`` cut along one axis into at most ``chunks`` pieces of equal size, the last smaller: views.
 
@@ -1253,7 +1253,7 @@ def chunk(x: Any, chunks: int, axis: int = 0) -> tuple[Tensor, ...]:
     return split(x, -(-x.shape[axis] // chunks), axis)
 
 
-@also_named(**DIM)
+@takes_tensors("x", **DIM)
 def tensor_split(x: Any, indices_or_sections: Any, axis: int = 0) -> tuple[Tensor, ...]:
     r"""Return ``x`` cut along one axis at given positions, or into a number of nearly equal pieces: views.
 
@@ -1303,7 +1303,7 @@ def tensor_split(x: Any, indices_or_sections: Any, axis: int = 0) -> tuple[Tenso
     return Split.apply(x, ends=tuple(accumulate(size + (i < larger) for i in range(sections))), axis=axis)
 
 
-@also_named(**DIM)
+@takes_tensors("x", **DIM)
 def unbind(x: Any, axis: int = 0) -> tuple[Tensor, ...]:
     """Return the slices of ``x`` along one axis, which they lose: views.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from minidl.autograd import Operation
 from minidl.errors import ArgumentError, DTypeError, RangeError, ShapeError
-from minidl.ops.arguments import also_named, normalize_axis, shape_of
+from minidl.ops.arguments import normalize_axis, shape_of, takes_tensors
 from minidl.ops.extremes import Selected, drop_axis, take_selected
 from minidl.ops.shape import reshape
 
@@ -32,7 +32,7 @@ class Argsort(Operation):
         return x.shape[axis] - 1 - order
 
 
-@also_named(axis="dim")
+@takes_tensors("x", axis="dim")
 def argsort(x: Any, dim: int = -1, descending: bool = False, stable: bool = False) -> Tensor:
     r"""Return the indices that sort a tensor along an axis.
 
@@ -145,7 +145,7 @@ class Argtopk(Operation):
         return xp.moveaxis(found, -1, axis)
 
 
-@also_named(axis="dim")
+@takes_tensors("x", axis="dim")
 def topk(x: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Selected:  # noqa: A002
     r"""Return the k largest or smallest elements along an axis.
 
@@ -196,7 +196,7 @@ def _check_rank(name: str, k: Any, shape: tuple[int, ...], size: int, least: int
         raise RangeError(f"{name}: k={k} of {size} elements along the axis of shape {shape}; choose {least} to {size}")
 
 
-@also_named(axis="dim", keepdims="keepdim")
+@takes_tensors("x", axis="dim", keepdims="keepdim")
 def kthvalue(x: Any, k: int, dim: int = -1, keepdim: bool = False) -> Selected:
     r"""Return the k-th smallest element along an axis, counted from 1.
 
@@ -249,7 +249,7 @@ class Unique(Operation):
         return values, inverse.reshape(x.shape if axis is None else -1), counts
 
 
-@also_named(axis="dim")
+@takes_tensors("x", axis="dim")
 def unique(
     x: Any,
     sorted: bool = True,  # noqa: A002
@@ -353,7 +353,7 @@ def searchsorted(
     """
     if side not in (None, "left", "right") or (side == "left" and right):
         raise ArgumentError(f"searchsorted: side must be 'left' or 'right' and agree with right={right}, got {side!r}")
-    shape, wanted = shape_of(boundaries), shape_of(values)
+    shape, wanted = shape_of(boundaries, "searchsorted", "boundaries"), shape_of(values, "searchsorted", "values")
     if not shape or (len(shape) > 1 and shape[:-1] != wanted[:-1]):
         raise ShapeError(
             f"searchsorted: boundaries {shape} and values {wanted}: boundaries must have one axis, or the same axes as "
@@ -410,9 +410,10 @@ def bincount(x: Any, weights: Any = None, minlength: int = 0) -> Tensor:
     ----------
     ``numpy.bincount``, ``torch.bincount``.
     """
-    shape = shape_of(x)
-    if len(shape) != 1 or (weights is not None and shape_of(weights) != shape):
-        given = "" if weights is None else f" and weights {shape_of(weights)}"
+    shape = shape_of(x, "bincount", "x")
+    weighed = None if weights is None else shape_of(weights, "bincount", "weights")
+    if len(shape) != 1 or weighed not in (None, shape):
+        given = "" if weighed is None else f" and weights {weighed}"
         raise ShapeError(
             f"bincount: expected one axis, with weights as long, got shape {shape}{given}; flatten() first"
         )

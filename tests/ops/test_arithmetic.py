@@ -223,7 +223,7 @@ def test_messages():
     x = minidl.ones(2, 3)
     with pytest.raises(ShapeError, match=r"add: shapes \(2, 3\) and \(4,\) do not broadcast"):
         x + minidl.ones(4)
-    with pytest.raises(DTypeError, match="add: argument 2 is of type str; expected a Tensor"):
+    with pytest.raises(DTypeError, match="add: argument 'y' is a str; expected a Tensor"):
         x + "text"
     with pytest.raises(ArgumentError, match="div: unknown rounding_mode 'ceil'; expected None, 'floor' or 'trunc'"):
         minidl.div(x, 2, rounding_mode="ceil")

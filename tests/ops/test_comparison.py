@@ -96,7 +96,7 @@ def test_equality_with_what_is_no_number_is_pythons():
     assert (np.float32(2) < x).array.tolist() == [False, False]
     assert (x > 1).array.tolist() == [False, True]
     assert len({x, x}) == 1
-    with pytest.raises(DTypeError, match="lt: argument 2 is of type str"):
+    with pytest.raises(DTypeError, match="lt: argument 'y' is a str"):
         minidl.lt(x, "text")
 
 
