@@ -7,7 +7,9 @@ import functools
 import threading
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar, cast
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Modes:
@@ -48,8 +50,8 @@ class _Mode(contextlib.ContextDecorator):
         # a decorated function may run in several threads at once: each call gets its own stack
         return type(self)()
 
-    def __call__(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        return functools.wraps(func)(super().__call__(func))
+    def __call__(self, func: F) -> F:
+        return cast(F, functools.wraps(func)(super().__call__(func)))
 
 
 class no_grad(_Mode):  # noqa: N801  (named and spelled as in PyTorch, it reads as a statement)
@@ -142,7 +144,7 @@ class set_grad_enabled(_Mode):  # noqa: N801
     def _recreate_cm(self) -> set_grad_enabled:
         return type(self)(self.settings["grad"])
 
-    def __call__(self, func: Callable[..., Any]) -> Callable[..., Any]:
+    def __call__(self, func: F) -> F:
         modes.now.grad = self._before.pop()["grad"]
         return super().__call__(func)
 

@@ -178,7 +178,7 @@ class Operation:
         arrays = []
         needs = []
         traced = False
-        dtype = None
+        dtype: Any = None
         plain = devices._cupy is None  # whether nothing is left to prepare: numbers, and arrays of one dtype
         for x in inputs:
             if isinstance(x, Variable):
@@ -250,7 +250,7 @@ class Operation:
                 self._link_view(inputs[0], result, slot, parameters)
         return results
 
-    def _prepare(self, inputs: Sequence[Any]) -> tuple[Sequence[Any], list[Any]]:
+    def _prepare(self, inputs: Sequence[Any]) -> tuple[Any, list[Any]]:
         """Refuse what is no operand, check devices, and bring the rest to the dtype that ``casting`` asks for."""
         inputs = [self._coerce(x, position) for position, x in enumerate(inputs)]
         arrays = [x.array if isinstance(x, Variable) else x for x in inputs]
@@ -353,7 +353,7 @@ class Operation:
         self.edges = tuple(edges)
         if self._saved:
             sources = []
-            versions = []
+            versions: list[Any] = []
             for array in self._saved:
                 source: int | None = None
                 owner = None
@@ -412,17 +412,21 @@ class Operation:
         return f"<{self.name} backward>"
 
 
+def described(x: Any) -> str:
+    """Return what a wrong argument is, for a message: ``a list``, ``a torch.Tensor``, ``an array of complex128``."""
+    if x is None:
+        return "None"
+    library = type(x).__module__.partition(".")[0]
+    given = type(x).__name__ if library == "builtins" else f"{library}.{type(x).__name__}"
+    given = f"array of {x.dtype}" if is_array(x) else given
+    return f"{'an' if given[0] in 'aeiou' else 'a'} {given}"
+
+
 def refusal(name: str, argument: str, x: Any, expected: str = "a Tensor or an array of numbers") -> DTypeError:
     """Return the error that says that an argument is of a type which the operation ``name`` cannot take."""
-    given = f"array of {x.dtype}" if is_array(x) else type(x).__name__
-    library = type(x).__module__.partition(".")[0]
-    if library != "builtins" and not is_array(x):
-        given = f"{library}.{given}"  # torch.Tensor
-    given = "None" if x is None else f"{'an' if given[0] in 'aeiouAEIOU' else 'a'} {given}"
-    wraps = isinstance(x, (bool, int, float, list, tuple)) or (hasattr(x, "__array__") and not is_array(x))
-    return DTypeError(
-        f"{name}: argument {argument} is {given}; expected {expected}" + ": wrap it, minidl.tensor(...)" * wraps
-    )
+    convertible = isinstance(x, (bool, int, float, list, tuple)) or (hasattr(x, "__array__") and not is_array(x))
+    fix = ": wrap it, minidl.tensor(...)" if convertible else ""
+    return DTypeError(f"{name}: argument {argument} is {described(x)}; expected {expected}{fix}")
 
 
 def ragged(name: str, argument: str) -> ShapeError:

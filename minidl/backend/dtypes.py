@@ -97,7 +97,7 @@ def as_dtype(dtype: Any) -> np.dtype:
         return _default
     try:
         found = np.dtype(dtype)
-    except TypeError:
+    except (TypeError, ValueError):
         found = None
     if dtype is None or found is None or found not in SUPPORTED:  # (np.dtype(None) is float64)
         names = ", ".join(map(str, SUPPORTED))

@@ -160,6 +160,7 @@ class Prelu(Operation):
         )
 
 
+@takes_tensors("x", "weight")
 def prelu(x: Any, weight: Any) -> Tensor:
     r"""Return each element, negative ones scaled by a slope that is learnt.
 
@@ -870,6 +871,7 @@ def softshrink(x: Any, lambd: float = 0.5) -> Tensor:
     return sub(x, clip(x, -lambd, lambd))
 
 
+@takes_tensors("x")
 def hardshrink(x: Any, lambd: float = 0.5) -> Tensor:
     r"""Return each element, and 0 for those nearer to 0 than some length.
 
@@ -903,6 +905,7 @@ def hardshrink(x: Any, lambd: float = 0.5) -> Tensor:
     return where((x >= -lambd) & (x <= lambd), 0.0, x)
 
 
+@takes_tensors("x")
 def threshold(x: Any, threshold: float, value: float, inplace: bool = False) -> Tensor:
     r"""Return each element above a threshold, and a fixed value for the others.
 

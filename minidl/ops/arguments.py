@@ -12,7 +12,7 @@ import numpy as np
 from minidl.autograd import Variable
 from minidl.autograd.operation import ragged, refusal
 from minidl.backend import is_array
-from minidl.errors import ArgumentError, DTypeError, MiniDLError, RangeError
+from minidl.errors import ArgumentError, DTypeError, RangeError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -57,8 +57,6 @@ def takes_tensors(*tensors: str, **other_names: str) -> Callable[[F], F]:
                     kwargs[own] = kwargs.pop(other)
             try:
                 return func(*args, **kwargs)
-            except MiniDLError:
-                raise
             except (AttributeError, TypeError) as error:
                 found = _no_tensor(func, tensors, args, kwargs)
                 if found is None:
@@ -81,13 +79,30 @@ def _no_tensor(
         return None  # Python's own error says best what is missing or too many
     for name in tensors:
         parameter = signature.parameters[name]
-        x = given.get(name)
+        x: Any = given.get(name)
         if x is None and parameter.default is None:
             continue
-        for item in x if parameter.kind is parameter.VAR_POSITIONAL and x else (x,):
-            if not isinstance(item, Variable) and not (is_array(item) and item.dtype.kind in "fiub"):
+        for item in (x or ()) if parameter.kind is parameter.VAR_POSITIONAL else (x,):
+            if not isinstance(item, Variable) and (not is_array(item) or item.dtype.kind not in "fiub"):
                 return refusal(func.__name__, repr(name), item)
     return None
+
+
+def as_integer(x: Any, name: str, argument: str) -> int:
+    """Return an argument of the operation ``name`` that must be an integer."""
+    try:
+        return x.__index__()
+    except (AttributeError, TypeError):  # arrays have an __index__ that refuses
+        raise DTypeError(f"{name}: {argument} must be an integer, got {x!r}") from None
+
+
+def as_number(x: Any, name: str, argument: str) -> float:
+    """Return an argument of the operation ``name`` that must be one number."""
+    if isinstance(x, (Variable, np.generic)) or is_array(x):
+        x = x.item() if np.size(x) == 1 else x
+    if not isinstance(x, (int, float)):
+        raise DTypeError(f"{name}: {argument} must be a number, got {x!r}")
+    return x
 
 
 def normalize_axis(axis: Any, ndim: int, name: str) -> int:
@@ -100,10 +115,7 @@ def normalize_axis(axis: Any, ndim: int, name: str) -> int:
     DTypeError
         If it is no integer.
     """
-    try:
-        index = axis.__index__()
-    except AttributeError:
-        raise DTypeError(f"{name}: axis must be an integer, got {axis!r}") from None
+    index = as_integer(axis, name, "axis")
     if not -ndim <= index < ndim and not (ndim == 0 and index in (-1, 0)):  # a scalar counts as having one axis
         raise RangeError(
             f"{name}: axis {index} is out of range for a tensor with {ndim} dimensions "
@@ -133,7 +145,7 @@ def as_sizes(sizes: Sequence[Any], name: str) -> tuple[int, ...]:
         sizes = sizes[0]
     try:
         return tuple(size.__index__() for size in sizes)
-    except AttributeError:
+    except (AttributeError, TypeError):
         raise DTypeError(f"{name}: sizes must be integers, got {tuple(sizes)!r}") from None
 
 

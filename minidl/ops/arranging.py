@@ -82,6 +82,7 @@ PAD_MODES = {"constant": "constant", "reflect": "reflect"}
 PAD_MODES |= {"replicate": "edge", "edge": "edge", "circular": "wrap", "wrap": "wrap"}
 
 
+@takes_tensors("x")
 def pad(x: Any, pad: Any, mode: str = "constant", value: float | None = None) -> Tensor:
     r"""Return ``x`` with more elements around it; negative widths cut some off.
 
@@ -187,6 +188,7 @@ def flip(x: Any, axis: Any = None) -> Tensor:
     return Flip.apply(x, axes=normalize_axes(axis, len(x.shape), "flip"))
 
 
+@takes_tensors("x")
 def fliplr(x: Any) -> Tensor:
     """Return a copy with its columns in reverse order.
 
@@ -221,6 +223,7 @@ def fliplr(x: Any) -> Tensor:
     return Flip.apply(x, axes=(1,))
 
 
+@takes_tensors("x")
 def flipud(x: Any) -> Tensor:
     """Return a copy with its rows in reverse order.
 
@@ -311,6 +314,7 @@ def roll(x: Any, shifts: Any, axis: Any = None) -> Tensor:
     return Roll.apply(x, shifts=given, axes=axes)
 
 
+@takes_tensors("x")
 def rot90(x: Any, k: int = 1, dims: Any = (0, 1)) -> Tensor:
     """Return a copy turned by ``k`` quarters, from the first of two axes towards the second.
 
@@ -356,6 +360,7 @@ def rot90(x: Any, k: int = 1, dims: Any = (0, 1)) -> Tensor:
     return transpose(flip(x, second), first, second) if k == 1 else flip(transpose(x, first, second), second)
 
 
+@takes_tensors("x")
 def tile(x: Any, *reps: Any) -> Tensor:
     r"""Return ``x`` laid side by side, so many times along each axis.
 
@@ -400,6 +405,7 @@ def tile(x: Any, *reps: Any) -> Tensor:
     return reshape(broadcast_to(reshape(x, apart), spread), joined)
 
 
+@takes_tensors("x")
 def repeat(x: Any, *sizes: Any) -> Tensor:
     r"""Return ``x`` laid side by side, so many times along each of its axes.
 
@@ -572,6 +578,7 @@ def diagonal(x: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
     return Diagonal.apply(x, offset=offset, axes=normalize_axes((dim1, dim2), len(x.shape), "diagonal"))
 
 
+@takes_tensors("x")
 def diag_embed(x: Any, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
     r"""Return zeros with the last axis of ``x`` on the diagonals of two axes.
 
@@ -675,6 +682,7 @@ class Unfold(Operation):
         return put_add(movedim(grad, -1, self.axis + 1), index, self.shape)
 
 
+@takes_tensors("x")
 def unfold(x: Any, dimension: int, size: int, step: int) -> Tensor:
     r"""Return a view of all windows of an axis: the axis counts windows, a new last axis their elements.
 

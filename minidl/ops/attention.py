@@ -11,6 +11,7 @@ from minidl.autograd import Variable
 from minidl.backend import namespace
 from minidl.errors import ArgumentError, DTypeError, ShapeError
 from minidl.ops.activations import softmax
+from minidl.ops.arguments import takes_tensors
 from minidl.ops.linalg import matmul
 from minidl.ops.masking import dropout
 from minidl.ops.selection import where
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["scaled_dot_product_attention"]
 
 
+@takes_tensors("query", "key", "value", "attn_mask")
 def scaled_dot_product_attention(
     query: Any,
     key: Any,

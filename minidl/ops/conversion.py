@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from minidl.autograd import Operation, Variable
 from minidl.backend import Device, device_of
 from minidl.backend import to_device as move
-from minidl.ops.arguments import shape_of
+from minidl.ops.arguments import shape_of, takes_tensors
 
 if TYPE_CHECKING:
     from minidl._tensor import Tensor
@@ -59,6 +59,7 @@ def clone(x: Any) -> Tensor:
     return Clone.apply(x)
 
 
+@takes_tensors("x")
 def contiguous(x: Any) -> Tensor:
     """Return ``x`` if its numbers lie in memory in row-major order, else a copy for which they do.
 
@@ -162,6 +163,7 @@ def is_tensor(value: Any) -> bool:
     return isinstance(value, Variable)
 
 
+@takes_tensors("x")
 def is_floating_point(x: Any) -> bool:
     """Return whether the elements are floats, so that the tensor can require gradients.
 

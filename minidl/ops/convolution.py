@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from minidl import kernels
 from minidl.autograd import Operation
 from minidl.errors import ArgumentError, DTypeError, ShapeError
+from minidl.ops.arguments import takes_tensors
 from minidl.ops.shape import reshape
 
 if TYPE_CHECKING:
@@ -200,6 +201,7 @@ def named_padding(
     return tuple([(total // 2, total - total // 2) for total in totals])
 
 
+@takes_tensors("x", "weight", "bias")
 def conv2d(
     x: Any,
     weight: Any,
@@ -256,6 +258,7 @@ def conv2d(
     return convolve("conv2d", 2, x, weight, bias, stride, padding, dilation, groups)
 
 
+@takes_tensors("x", "weight", "bias")
 def conv1d(
     x: Any,
     weight: Any,
@@ -301,6 +304,7 @@ def conv1d(
     return convolve("conv1d", 1, x, weight, bias, stride, padding, dilation, groups)
 
 
+@takes_tensors("x", "weight", "bias")
 def conv_transpose2d(
     x: Any,
     weight: Any,

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minidl.autograd import Variable, cast, wrap
+from minidl.autograd.operation import described
 from minidl.autograd.variable import check_may_require_grad
 from minidl.backend import CPU, Device, as_dtype, cupy, default_dtype, device_of, is_array, namespace, to_device
 from minidl.errors import ArgumentError, DTypeError, ShapeError
-from minidl.ops.arguments import as_sizes
+from minidl.ops.arguments import as_integer, as_number, as_sizes
 from minidl.ops.conversion import to_device as to
 from minidl.ops.shape import broadcast_to, reshape
 
@@ -42,7 +43,7 @@ __all__ = [
 ]
 
 
-def as_array(data: Any, dtype: Any = None, device: Any = None, copy: bool = True) -> Any:
+def as_array(data: Any, dtype: Any = None, device: Any = None, copy: bool = True, name: str = "tensor") -> Any:
     """Return ``data`` (a tensor, an array, a number, nested lists of these) as an array of the engine's.
 
     Python floats take the default dtype, Python ints int64; arrays and tensors keep theirs.
@@ -56,6 +57,7 @@ def as_array(data: Any, dtype: Any = None, device: Any = None, copy: bool = True
     """
     if isinstance(data, Variable):
         data = data.array
+    given = data
     if not is_array(data):
         typed = isinstance(data, np.generic) or hasattr(data, "__array__") or hasattr(data, "__dlpack__")
         if isinstance(data, (list, tuple)) and any(isinstance(x, Variable) for x in _leaves(data)):
@@ -64,7 +66,7 @@ def as_array(data: Any, dtype: Any = None, device: Any = None, copy: bool = True
             data = np.asarray(data)
         except ValueError:
             raise ShapeError(
-                "tensor: the nested lists are ragged: all lists at one depth must have the same length"
+                f"{name}: the nested lists are ragged: all lists at one depth must have the same length"
             ) from None
         if not typed and dtype is None and data.dtype == np.float64:
             dtype = default_dtype()
@@ -72,9 +74,9 @@ def as_array(data: Any, dtype: Any = None, device: Any = None, copy: bool = True
     if not data.dtype.isnative:
         data = data.astype(data.dtype.newbyteorder("="))
     if data.dtype.kind not in "fiub":
-        raise DTypeError(
-            f"tensor: cannot make a tensor of {data.dtype}; expected numbers or booleans (nested lists of them)"
-        )
+        what = str(data.dtype) if isinstance(given, (list, tuple)) or hasattr(given, "__array__") else described(given)
+        what = "an int of more than 64 bits" if type(given) is int else what
+        raise DTypeError(f"{name}: cannot make a tensor of {what}; expected numbers or booleans (nested lists of them)")
     wanted = as_dtype(dtype) if dtype is not None else as_dtype(data.dtype)
     target = Device(device) if device is not None else None
     moved = to_device(data, target) if target is not None else data
@@ -324,7 +326,7 @@ def full(size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, r
     ----------
     ``torch.full``, ``numpy.full``.
     """
-    value = as_array(fill_value, dtype)
+    value = as_array(fill_value, dtype, name="full")
     if value.ndim:
         raise ShapeError(f"full: fill_value must be one number, got shape {tuple(value.shape)}")
     shape = as_shape((size,), "full")
@@ -364,7 +366,7 @@ def zeros_like(x: Any, *, dtype: Any = None, device: Any = None, requires_grad: 
     ----------
     ``torch.zeros_like``, ``numpy.zeros_like``.
     """
-    shape, wanted, place = _like(x, dtype, device)
+    shape, wanted, place = _like("zeros_like", x, dtype, device)
     return make(build("zeros", shape, wanted, device=place), requires_grad)
 
 
@@ -401,7 +403,7 @@ def ones_like(x: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
     ----------
     ``torch.ones_like``, ``numpy.ones_like``.
     """
-    shape, wanted, place = _like(x, dtype, device)
+    shape, wanted, place = _like("ones_like", x, dtype, device)
     return make(build("ones", shape, wanted, device=place), requires_grad)
 
 
@@ -438,7 +440,7 @@ def empty_like(x: Any, *, dtype: Any = None, device: Any = None, requires_grad: 
     ----------
     ``torch.empty_like``, ``numpy.empty_like``.
     """
-    shape, wanted, place = _like(x, dtype, device)
+    shape, wanted, place = _like("empty_like", x, dtype, device)
     return make(build("empty", shape, wanted, device=place), requires_grad)
 
 
@@ -476,13 +478,13 @@ def full_like(x: Any, fill_value: Any, *, dtype: Any = None, device: Any = None,
     ----------
     ``torch.full_like``, ``numpy.full_like``.
     """
-    shape, wanted, place = _like(x, dtype, device)
+    shape, wanted, place = _like("full_like", x, dtype, device)
     return full(shape, fill_value, dtype=wanted, device=place, requires_grad=requires_grad)
 
 
-def _like(x: Any, dtype: Any, device: Any) -> tuple[tuple[int, ...], Any, Any]:
+def _like(name: str, x: Any, dtype: Any, device: Any) -> tuple[tuple[int, ...], Any, Any]:
     """Return the shape, dtype and device of something like ``x``."""
-    array = x.array if isinstance(x, Variable) else as_array(x, copy=False)
+    array = x.array if isinstance(x, Variable) else as_array(x, copy=False, name=name)
     return (
         array.shape,
         array.dtype if dtype is None else as_dtype(dtype),
@@ -656,14 +658,23 @@ def arange(
     """
     if end is None:
         start, end = 0, start
-    start, end, step = (x.item() if hasattr(x, "item") else x for x in (start, end, step))
-    if step == 0 or (end - start) * step < 0 or not math.isfinite(end - start):
+    given = {"start": start, "end": end, "step": step}
+    start, end, step = (as_number(x, "arange", argument) for argument, x in given.items())
+    if step == 0 or (end - start) * step < 0 or not math.isfinite(end - start) or math.isnan(step):
         raise ArgumentError(f"arange: no numbers lead from {start} to {end} in steps of {step}; check the step's sign")
     if dtype is None:
         wanted = np.dtype(np.int64) if all(isinstance(x, int) for x in (start, end, step)) else default_dtype()
     else:
         wanted = as_dtype(dtype)
     return make(build("arange", start, end, step, device=device).astype(wanted, copy=False), requires_grad)
+
+
+def _span(name: str, start: Any, end: Any, steps: Any) -> tuple[float, float, int]:
+    """Return both ends of a row of numbers, and how many there are."""
+    count = as_integer(steps, name, "the number of steps")
+    if count < 0:
+        raise ArgumentError(f"{name}: the number of steps must not be negative, got {count}")
+    return as_number(start, name, "start"), as_number(end, name, "end"), count
 
 
 def linspace(
@@ -704,8 +715,7 @@ def linspace(
     ----------
     ``torch.linspace``, ``numpy.linspace``.
     """
-    if steps < 0:
-        raise ArgumentError(f"linspace: the number of steps must not be negative, got {steps}")
+    start, end, steps = _span("linspace", start, end, steps)
     wanted = default_dtype() if dtype is None else as_dtype(dtype)
     return make(build("linspace", start, end, steps, device=device).astype(wanted, copy=False), requires_grad)
 
@@ -757,10 +767,9 @@ def logspace(
     ----------
     ``torch.logspace``, ``numpy.logspace``.
     """
-    if steps < 0:
-        raise ArgumentError(f"logspace: the number of steps must not be negative, got {steps}")
+    start, end, steps = _span("logspace", start, end, steps)
     wanted = default_dtype() if dtype is None else as_dtype(dtype)
-    powers = base ** build("linspace", start, end, steps, device=device)
+    powers = as_number(base, "logspace", "base") ** build("linspace", start, end, steps, device=device)
     return make(powers.astype(wanted, copy=False), requires_grad)
 
 
@@ -901,6 +910,7 @@ def tril_indices(row: int, col: int, offset: int = 0, *, dtype: Any = None, devi
     ``torch.tril_indices``, ``numpy.tril_indices``.
     """
     rows, columns = as_shape((row, col), "tril_indices")
+    offset = as_integer(offset, "tril_indices", "offset")
     below = np.arange(columns) - np.arange(rows)[:, None]  # (rows, columns)
     found = np.stack(np.nonzero(below <= offset))  # (2, count)
     return tensor(found, dtype=np.int64 if dtype is None else dtype, device=device)
@@ -943,6 +953,7 @@ def triu_indices(row: int, col: int, offset: int = 0, *, dtype: Any = None, devi
     ``torch.triu_indices``, ``numpy.triu_indices``.
     """
     rows, columns = as_shape((row, col), "triu_indices")
+    offset = as_integer(offset, "triu_indices", "offset")
     below = np.arange(columns) - np.arange(rows)[:, None]  # (rows, columns)
     found = np.stack(np.nonzero(below >= offset))  # (2, count)
     return tensor(found, dtype=np.int64 if dtype is None else dtype, device=device)

@@ -284,6 +284,7 @@ def _position(name: str, operation: type[Operation], x: Any, axis: int | None, k
     return operation.apply(x, axis=axis, keepdims=keepdims)
 
 
+@takes_tensors("x")
 def max(  # noqa: A001
     x: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: bool = False, other: Any = None
 ) -> Any:
@@ -342,6 +343,7 @@ def max(  # noqa: A001
     return _largest_along("max", Argmax, x, _one_axis("max", dim, axis, x), keepdim or keepdims)
 
 
+@takes_tensors("x")
 def min(  # noqa: A001
     x: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: bool = False, other: Any = None
 ) -> Any:
@@ -448,6 +450,7 @@ class Argmedian(Operation):
         return found if keepdims else found.squeeze(axis)
 
 
+@takes_tensors("x")
 def median(x: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: bool = False) -> Any:
     r"""Return the middle element in order of size, of all or along an axis; of two middle ones, the lower.
 

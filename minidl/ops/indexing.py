@@ -326,6 +326,7 @@ class PutAdd(_Indexed):
         return (GatherItems.apply(grad, *arrays, index=self.index), *(None for _ in arrays))
 
 
+@takes_tensors("x")
 def put_add(x: Any, index: Any, shape: tuple[int, ...]) -> Tensor:
     r"""Return zeros of ``shape`` to which ``x`` was added at ``index``; positions that come twice add up.
 
@@ -394,6 +395,7 @@ class SetItem(_Indexed):
         return (grad_x, grad_value, *(None for _ in arrays))
 
 
+@takes_tensors("x")
 def set_item(x: Any, value: Any, index: Any) -> Tensor:
     r"""Return a copy of ``x`` in which the elements that ``index`` selects are replaced by ``value``.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from minidl.autograd import Operation
 from minidl.errors import MiniDLError, ShapeError
-from minidl.ops.arguments import shape_of
+from minidl.ops.arguments import shape_of, takes_tensors
 from minidl.ops.arithmetic import add, mul
 from minidl.ops.contraction import einsum, tensordot
 from minidl.ops.shape import reshape
@@ -336,6 +336,7 @@ def inner(x: Any, y: Any) -> Tensor:
     return tensordot(x, y, ((-1,), (-1,)))
 
 
+@takes_tensors("x", "y")
 def outer(x: Any, y: Any) -> Tensor:
     r"""Return the products of each element of one vector with each of another.
 
@@ -371,6 +372,7 @@ def outer(x: Any, y: Any) -> Tensor:
     return mul(reshape(x, x_size, 1), reshape(y, 1, y_size))  # (N, 1) * (1, U) -> (N, U)
 
 
+@takes_tensors("x", "y")
 def vdot(x: Any, y: Any) -> Tensor:
     r"""Return the scalar product of all elements of two tensors.
 
@@ -491,6 +493,7 @@ def _scaled_sum(name: str, addend: Any, product: Any, beta: float, alpha: float)
     return add(scaled, addend if beta == 1 else mul(addend, beta))
 
 
+@takes_tensors("x", "y")
 def kron(x: Any, y: Any) -> Tensor:
     r"""Return the Kronecker product: ``y``, once for each element of ``x`` and multiplied by it.
 

@@ -11,7 +11,7 @@ from minidl.autograd import Operation, Variable, cast
 from minidl.backend import default_dtype, device_of, gpu_in_use, is_array, namespace, quiet
 from minidl.errors import ArgumentError, DeviceError, DTypeError, RangeError, ShapeError, warn
 from minidl.ops.activations import logsigmoid
-from minidl.ops.arguments import shape_of
+from minidl.ops.arguments import shape_of, takes_tensors
 from minidl.ops.elementwise import sigmoid, sign
 from minidl.ops.powers import exp, log, log1p
 from minidl.ops.selection import clip, where
@@ -543,6 +543,7 @@ def binary_cross_entropy_with_logits(
 # ---------------------------------------------------------------------- distributions
 
 
+@takes_tensors("input", "target")
 def kl_div(input: Any, target: Any, reduction: str = "mean", log_target: bool = False) -> Tensor:  # noqa: A002
     r"""Return the Kullback-Leibler divergence of a predicted distribution from a target.
 
@@ -600,6 +601,7 @@ def kl_div(input: Any, target: Any, reduction: str = "mean", log_target: bool = 
     return averaged(losses, reduction)
 
 
+@takes_tensors("input", "target")
 def poisson_nll_loss(
     input: Any,  # noqa: A002
     target: Any,
@@ -666,6 +668,7 @@ def poisson_nll_loss(
     return averaged(losses, reduction)
 
 
+@takes_tensors("input", "target", "var")
 def gaussian_nll_loss(
     input: Any,  # noqa: A002
     target: Any,

@@ -8,7 +8,7 @@ import numpy as np
 
 from minidl.errors import RangeError, ShapeError
 from minidl.ops.activations import logsigmoid, relu
-from minidl.ops.arguments import shape_of
+from minidl.ops.arguments import shape_of, takes_tensors
 from minidl.ops.elementwise import abs as absolute
 from minidl.ops.losses import averaged, check_equal, check_reduction, on_cpu
 from minidl.ops.powers import sqrt
@@ -51,6 +51,7 @@ def check_common(name: str, **shapes: Any) -> None:
         raise ShapeError(f"{name}: the shapes of {listed} do not fit each other; reshape them to be equal") from None
 
 
+@takes_tensors("input", "target")
 def hinge_loss(input: Any, target: Any, margin: float = 1.0, reduction: str = "mean") -> Tensor:  # noqa: A002
     r"""Return the hinge loss: zero for predictions on the right side by at least the margin.
 
@@ -95,6 +96,7 @@ def hinge_loss(input: Any, target: Any, margin: float = 1.0, reduction: str = "m
     return averaged(relu(margin - input * target), reduction)
 
 
+@takes_tensors("input", "target")
 def hinge_embedding_loss(
     input: Any,  # noqa: A002
     target: Any,
@@ -144,6 +146,7 @@ def hinge_embedding_loss(
     return averaged(where(target > 0, input, relu(margin - input)), reduction)
 
 
+@takes_tensors("input1", "input2", "target")
 def margin_ranking_loss(input1: Any, input2: Any, target: Any, margin: float = 0.0, reduction: str = "mean") -> Tensor:
     r"""Return a loss on pairs of scores: the one that should rank higher must be higher by a margin.
 
@@ -189,6 +192,7 @@ def margin_ranking_loss(input1: Any, input2: Any, target: Any, margin: float = 0
     return averaged(relu(margin - (input1 - input2) * target), reduction)
 
 
+@takes_tensors("input", "target")
 def soft_margin_loss(input: Any, target: Any, reduction: str = "mean") -> Tensor:  # noqa: A002
     r"""Return the logistic loss of scores whose right signs are known.
 
@@ -231,6 +235,7 @@ def soft_margin_loss(input: Any, target: Any, reduction: str = "mean") -> Tensor
     return averaged(-logsigmoid(input * target), reduction)
 
 
+@takes_tensors("input1", "input2", "target")
 def cosine_embedding_loss(
     input1: Any, input2: Any, target: Any, margin: float = 0.0, reduction: str = "mean"
 ) -> Tensor:
@@ -295,6 +300,7 @@ def cosine_embedding_loss(
     return averaged(where(target > 0, 1 - cosine, relu(cosine - margin)), reduction)
 
 
+@takes_tensors("anchor", "positive", "negative")
 def triplet_margin_loss(
     anchor: Any,
     positive: Any,

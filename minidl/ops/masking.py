@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from minidl.autograd import Variable, update
 from minidl.backend import device_of, generator
 from minidl.errors import ArgumentError, DTypeError, ShapeError
+from minidl.ops.arguments import takes_tensors
 
 if TYPE_CHECKING:
     from minidl._tensor import Tensor
@@ -39,6 +40,7 @@ def drop(name: str, x: Any, shape: tuple[int, ...], p: float, inplace: bool) -> 
     return update(x, y, name) if inplace else y
 
 
+@takes_tensors("x")
 def dropout(x: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     r"""Set each element to zero with probability ``p`` and scale the others, so that the mean stays.
 
@@ -93,6 +95,7 @@ def drop_channels(name: str, x: Any, rank: int, p: float, training: bool, inplac
     return drop(name, x, x.shape[:-rank] + (1,) * rank, p, inplace) if training else x
 
 
+@takes_tensors("x")
 def dropout2d(x: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     r"""Set whole channels of images to zero, each with probability ``p``: neighbouring pixels say the same.
 
@@ -131,6 +134,7 @@ def dropout2d(x: Any, p: float = 0.5, training: bool = True, inplace: bool = Fal
     return drop_channels("dropout2d", x, 2, p, training, inplace)
 
 
+@takes_tensors("x")
 def dropout1d(x: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     r"""Set whole channels of sequences to zero, each with probability ``p``.
 
@@ -172,6 +176,7 @@ def dropout1d(x: Any, p: float = 0.5, training: bool = True, inplace: bool = Fal
 SELU_FLOOR = -1.0507009873554805 * 1.6732632423543772
 
 
+@takes_tensors("x")
 def alpha_dropout(x: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     r"""Dropout for self-normalising networks: what is dropped takes selu's floor, mean and variance stay.
 

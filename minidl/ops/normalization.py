@@ -150,6 +150,7 @@ def by_running_statistics(
     return x * reshape(scale, shape) + reshape(offset, shape)
 
 
+@takes_tensors("x", "running_mean", "running_var", "weight", "bias")
 def batch_norm(
     x: Any,
     running_mean: Any,
@@ -219,6 +220,7 @@ def batch_norm(
     return with_running_statistics(x, running_mean, running_var, weight, bias, shape, axes, momentum, eps)
 
 
+@takes_tensors("x", "running_mean", "running_var", "weight", "bias")
 def instance_norm(
     x: Any,
     running_mean: Any = None,
@@ -299,6 +301,7 @@ def trailing_axes(name: str, x: Any, normalized_shape: Any, **factors: Any) -> t
     return tuple(range(x.ndim - len(sizes), x.ndim))
 
 
+@takes_tensors("x", "weight", "bias")
 def layer_norm(x: Any, normalized_shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Tensor:
     r"""Normalise each sample over its last axes.
 
@@ -337,6 +340,7 @@ def layer_norm(x: Any, normalized_shape: Any, weight: Any = None, bias: Any = No
     return standardize(x, weight, bias, axes=axes, eps=eps)
 
 
+@takes_tensors("x", "weight")
 def rms_norm(x: Any, normalized_shape: Any, weight: Any = None, eps: float | None = None) -> Tensor:
     r"""Divide each sample by the root of its mean square over its last axes.
 
@@ -378,6 +382,7 @@ def rms_norm(x: Any, normalized_shape: Any, weight: Any = None, eps: float | Non
     return y if weight is None else y * weight
 
 
+@takes_tensors("x", "weight", "bias")
 def group_norm(x: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Tensor:
     r"""Normalise each group of channels of each sample.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from minidl import kernels
 from minidl.autograd import Operation
 from minidl.errors import ArgumentError, ShapeError
+from minidl.ops.arguments import takes_tensors
 from minidl.ops.convolution import sizes
 from minidl.ops.shape import reshape
 
@@ -226,6 +227,7 @@ def max_pool(
     return like_input(y, x, rank)
 
 
+@takes_tensors("x")
 def max_pool2d(
     x: Any,
     kernel_size: Any,
@@ -278,6 +280,7 @@ def max_pool2d(
     return max_pool("max_pool2d", 2, x, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
+@takes_tensors("x")
 def max_pool1d(
     x: Any,
     kernel_size: Any,
@@ -342,6 +345,7 @@ def avg_pool(
     return like_input(y, x, rank)
 
 
+@takes_tensors("x")
 def avg_pool2d(
     x: Any,
     kernel_size: Any,
@@ -392,6 +396,7 @@ def avg_pool2d(
     return avg_pool("avg_pool2d", 2, x, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 
+@takes_tensors("x")
 def avg_pool1d(
     x: Any,
     kernel_size: Any,
@@ -443,6 +448,7 @@ def adaptive_size(name: str, x: Any, output_size: Any) -> tuple[int, ...]:
     return sizes(filled if len(given) == 2 else given, 2, 1, name, "output_size")
 
 
+@takes_tensors("x")
 def adaptive_avg_pool2d(x: Any, output_size: Any) -> Tensor:
     r"""Cut images into a grid of regions, whatever their size, and return the average of each.
 
@@ -479,6 +485,7 @@ def adaptive_avg_pool2d(x: Any, output_size: Any) -> Tensor:
     return like_input(AdaptiveAvgPool2d.apply(as_images(x, 2), size=size), x, 2)
 
 
+@takes_tensors("x")
 def adaptive_avg_pool1d(x: Any, output_size: Any) -> Tensor:
     r"""Cut sequences into regions, whatever their length, and return the average of each.
 
@@ -515,6 +522,7 @@ def adaptive_avg_pool1d(x: Any, output_size: Any) -> Tensor:
     return like_input(AdaptiveAvgPool2d.apply(as_images(x, 1), size=size), x, 1)
 
 
+@takes_tensors("x")
 def adaptive_max_pool2d(x: Any, output_size: Any, return_indices: bool = False) -> Tensor | tuple[Tensor, Tensor]:
     r"""Cut images into a grid of regions, whatever their size, and return the largest element of each.
 

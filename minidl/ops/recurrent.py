@@ -12,6 +12,7 @@ from minidl.autograd import Operation
 from minidl.backend import quiet
 from minidl.errors import ArgumentError, GradError, ShapeError
 from minidl.ops.activations import relu
+from minidl.ops.arguments import takes_tensors
 from minidl.ops.elementwise import sigmoid
 from minidl.ops.linalg import linear
 from minidl.ops.shape import chunk
@@ -51,6 +52,7 @@ def check_step(
         raise ArgumentError(f"{name}: give bias_ih and bias_hh both, or neither")
 
 
+@takes_tensors("x", "h", "weight_ih", "weight_hh", "bias_ih", "bias_hh")
 def rnn_cell(
     x: Any,
     h: Any,
@@ -102,6 +104,7 @@ def rnn_cell(
     return tanh(z) if nonlinearity == "tanh" else relu(z)
 
 
+@takes_tensors("x", "h", "weight_ih", "weight_hh", "bias_ih", "bias_hh")
 def gru_cell(x: Any, h: Any, weight_ih: Any, weight_hh: Any, bias_ih: Any = None, bias_hh: Any = None) -> Tensor:
     r"""Take one step of a gated recurrent unit.
 
@@ -151,6 +154,7 @@ def gru_cell(x: Any, h: Any, weight_ih: Any, weight_hh: Any, bias_ih: Any = None
     return n + z * (h - n)
 
 
+@takes_tensors("x", "h", "c", "weight_ih", "weight_hh", "bias_ih", "bias_hh")
 def lstm_cell(
     x: Any, h: Any, c: Any, weight_ih: Any, weight_hh: Any, bias_ih: Any = None, bias_hh: Any = None
 ) -> tuple[Tensor, Tensor]:
@@ -250,6 +254,7 @@ class LstmLayer(Operation):
         return grads[: len(self.needs)]
 
 
+@takes_tensors("x", "h0", "c0", "weight_ih", "weight_hh", "bias_ih", "bias_hh")
 def lstm_layer(
     x: Any,
     h0: Any,

@@ -9,6 +9,7 @@ import numpy as np
 from minidl.autograd import Variable
 from minidl.backend import CPU, Device, as_dtype, cupy, default_dtype, device_of, generator, namespace
 from minidl.errors import ArgumentError, DTypeError, RangeError, ShapeError
+from minidl.ops.arguments import as_integer, takes_tensors
 from minidl.ops.creation import as_array, as_shape, make
 
 if TYPE_CHECKING:
@@ -139,6 +140,7 @@ def randn(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool
     return make(normal_array(as_shape(size, "randn"), wanted, device), requires_grad)
 
 
+@takes_tensors("x")
 def rand_like(x: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     r"""Return numbers uniformly distributed over [0, 1), with the shape, dtype and device of ``x``.
 
@@ -177,6 +179,7 @@ def rand_like(x: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
     return make(uniform_array(tuple(x.shape), wanted, device_of(array) if device is None else device), requires_grad)
 
 
+@takes_tensors("x")
 def randn_like(x: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     r"""Return standard normal numbers, with the shape, dtype and device of ``x``.
 
@@ -267,10 +270,11 @@ def randint(
         low = given[0]
     if high is None or size is None or len(given) > 2:
         raise ArgumentError("randint: expected randint(high, size) or randint(low, high, size)")
+    low, high = as_integer(low, "randint", "low"), as_integer(high, "randint", "high")
     if high <= low:
         raise ArgumentError(f"randint: high must be above low, got low={low} and high={high}")
     shape = as_shape((size,), "randint")
-    return make(draw("integers", shape, INT64 if dtype is None else as_dtype(dtype), device, int(low), int(high)))
+    return make(draw("integers", shape, INT64 if dtype is None else as_dtype(dtype), device, low, high))
 
 
 def randperm(n: int, *, dtype: Any = None, device: Any = None) -> Tensor:
@@ -357,7 +361,7 @@ def normal(
     ----------
     ``torch.normal``, ``numpy.random.Generator.normal``.
     """
-    mean, std = (x.array if isinstance(x, Variable) else x for x in (mean, std))
+    mean, std = (x if isinstance(x, (int, float)) else as_array(x, copy=False, name="normal") for x in (mean, std))
     arrays = [x for x in (mean, std) if hasattr(x, "dtype")]
     if dtype is None and arrays:
         dtype = arrays[0].dtype
@@ -407,7 +411,7 @@ def bernoulli(p: Any) -> Tensor:
     ----------
     ``torch.bernoulli``.
     """
-    p = as_array(p, copy=False)
+    p = as_array(p, copy=False, name="bernoulli")
     if p.dtype.kind != "f":
         raise DTypeError(f"bernoulli: expected probabilities as floats, got {p.dtype}; convert them: p.float()")
     if not ((p >= 0) & (p <= 1)).all():
@@ -452,13 +456,14 @@ def multinomial(probs: Any, num_samples: int, replacement: bool = False) -> Tens
     ----------
     ``torch.multinomial``. Without replacement: Efraimidis & Spirakis 2006, each key is Exp(1) / weight.
     """
-    weights = as_array(probs, copy=False)
+    weights = as_array(probs, copy=False, name="multinomial")
     if weights.ndim not in (1, 2):
         raise ShapeError(f"multinomial: expected weights of shape (K,) or (N, K), got {tuple(weights.shape)}")
     xp = namespace(weights)
     weights = weights.astype(np.float64)
     if not (xp.isfinite(weights) & (weights >= 0)).all() or not (weights.sum(axis=-1) > 0).all():
         raise RangeError("multinomial: weights must be finite and not negative, with a positive sum in each row")
+    num_samples = as_integer(num_samples, "multinomial", "num_samples")
     available = int((weights > 0).sum(axis=-1).min())
     if num_samples < 1 or (not replacement and num_samples > available):
         raise ArgumentError(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from minidl.autograd import Operation, Variable, wrap
+from minidl.autograd.operation import refusal
 from minidl.backend import device_of, namespace
 from minidl.errors import ArgumentError, DTypeError, MiniDLError
 from minidl.ops.arguments import takes_tensors
@@ -281,6 +282,10 @@ class Where(Operation):
         return super().explain(error, [self.condition, *arrays])
 
 
+@overload
+def where(condition: Any) -> tuple[Tensor, ...]: ...
+@overload
+def where(condition: Any, x: Any, y: Any) -> Tensor: ...
 def where(condition: Any, x: Any = None, y: Any = None) -> Tensor | tuple[Tensor, ...]:
     r"""Return ``x`` where a condition holds and ``y`` elsewhere; without both, where it holds.
 
@@ -320,8 +325,10 @@ def where(condition: Any, x: Any = None, y: Any = None) -> Tensor | tuple[Tensor
     """
     traced = isinstance(condition, Variable)
     chosen = operand(condition)
+    if chosen.dtype.kind not in "fiub":
+        raise refusal("where", "'condition'", condition)
     if x is None and y is None:
-        indices = namespace(chosen).nonzero(chosen)
+        indices = namespace(chosen).nonzero(chosen if chosen.ndim else chosen.reshape(1))
         return tuple(map(wrap, indices)) if traced else indices
     if x is None or y is None:
         raise ArgumentError("where: got one of x and y; pass both to choose between them, or none to get indices")

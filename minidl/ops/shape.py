@@ -65,6 +65,7 @@ class BroadcastTo(Operation):
         return grad  # the engine sums it down to the shape of x
 
 
+@takes_tensors("x")
 def broadcast_to(x: Any, *shape: Any) -> Tensor:
     """Return a read-only view of ``x`` stretched to ``shape``.
 
@@ -116,6 +117,7 @@ class Reshape(Operation):
         return grad.reshape(self.shape)
 
 
+@takes_tensors("x")
 def reshape(x: Any, *shape: Any) -> Tensor:
     """Return ``x`` with another shape: a view where the memory layout allows it, a copy elsewhere.
 
@@ -197,6 +199,7 @@ def view(x: Any, *shape: Any) -> Tensor:
     return reshape(x, *shape)
 
 
+@takes_tensors("x", "other")
 def view_as(x: Any, other: Any) -> Tensor:
     r"""Return ``x`` in the shape of ``other``.
 
@@ -229,6 +232,7 @@ def view_as(x: Any, other: Any) -> Tensor:
     return reshape(x, tuple(other.shape))
 
 
+@takes_tensors("x", "other")
 def reshape_as(x: Any, other: Any) -> Tensor:
     r"""Return ``x`` in the shape of ``other``.
 
@@ -261,6 +265,7 @@ def reshape_as(x: Any, other: Any) -> Tensor:
     return reshape(x, tuple(other.shape))
 
 
+@takes_tensors("x")
 def ravel(x: Any) -> Tensor:
     r"""Return all elements in one axis, in row-major order.
 
@@ -293,6 +298,7 @@ def ravel(x: Any) -> Tensor:
     return reshape(x, (-1,)) if math.prod(x.shape) else reshape(x, (0,))
 
 
+@takes_tensors("x")
 def flatten(x: Any, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     r"""Return ``x`` with the axes from ``start_dim`` to ``end_dim`` (both included) made one.
 
@@ -335,6 +341,7 @@ def flatten(x: Any, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     return reshape(x, (*shape[:first], math.prod(shape[first : last + 1]), *shape[last + 1 :]))
 
 
+@takes_tensors("x")
 def unflatten(x: Any, dim: int, sizes: Any) -> Tensor:
     r"""Return ``x`` with one axis split into several: the reverse of :func:`flatten`.
 
@@ -462,6 +469,7 @@ def unsqueeze(x: Any, axis: Any) -> Tensor:
 expand_dims = unsqueeze
 
 
+@takes_tensors("x")
 def expand(x: Any, *sizes: Any) -> Tensor:
     """Return a read-only view of ``x`` whose axes of size 1 are stretched.
 
@@ -502,6 +510,7 @@ def expand(x: Any, *sizes: Any) -> Tensor:
     return broadcast_to(x, wanted)
 
 
+@takes_tensors("x", "other")
 def expand_as(x: Any, other: Any) -> Tensor:
     """Return a read-only view of ``x`` stretched to the shape of ``other``.
 
@@ -534,6 +543,7 @@ def expand_as(x: Any, other: Any) -> Tensor:
     return broadcast_to(x, tuple(other.shape))
 
 
+@takes_tensors("tensors")
 def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
     """Return read-only views of the tensors, all stretched to their common shape.
 
@@ -573,6 +583,7 @@ def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
     return tuple(broadcast_to(x, common) for x in tensors)
 
 
+@takes_tensors("x")
 def atleast_1d(x: Any) -> Tensor:
     """Return ``x`` with at least 1 axis: missing ones of size 1 are added as NumPy does.
 
@@ -604,6 +615,7 @@ def atleast_1d(x: Any) -> Tensor:
     return x if len(x.shape) else reshape(x, (1,))
 
 
+@takes_tensors("x")
 def atleast_2d(x: Any) -> Tensor:
     """Return ``x`` with at least 2 axes: missing ones of size 1 are added as NumPy does.
 
@@ -635,6 +647,7 @@ def atleast_2d(x: Any) -> Tensor:
     return x if len(x.shape) >= 2 else reshape(x, (1, math.prod(x.shape)))
 
 
+@takes_tensors("x")
 def atleast_3d(x: Any) -> Tensor:
     """Return ``x`` with at least 3 axes: missing ones of size 1 are added as NumPy does.
 
@@ -680,6 +693,7 @@ class Permute(Operation):
         return permute(grad, back)
 
 
+@takes_tensors("x")
 def permute(x: Any, *dims: Any) -> Tensor:
     r"""Return a view of ``x`` with its axes in another order.
 
@@ -721,6 +735,7 @@ def permute(x: Any, *dims: Any) -> Tensor:
     return Permute.apply(x, axes=axes)
 
 
+@takes_tensors("x")
 def transpose(x: Any, *axes: Any, dim0: int | None = None, dim1: int | None = None) -> Tensor:
     """Return a view with two axes swapped (two ints, as in PyTorch), or all axes in another order (as in NumPy).
 
@@ -768,6 +783,7 @@ def transpose(x: Any, *axes: Any, dim0: int | None = None, dim1: int | None = No
     return swapaxes(x, *axes)
 
 
+@takes_tensors("x")
 def swapaxes(x: Any, axis0: int, axis1: int) -> Tensor:
     """Return a view of ``x`` with two axes swapped.
 
@@ -808,6 +824,7 @@ def swapaxes(x: Any, axis0: int, axis1: int) -> Tensor:
 swapdims = swapaxes
 
 
+@takes_tensors("x")
 def movedim(x: Any, source: Any, destination: Any) -> Tensor:
     """Return a view with some axes moved to other places, the rest in their order.
 
@@ -853,6 +870,7 @@ def movedim(x: Any, source: Any, destination: Any) -> Tensor:
 moveaxis = movedim
 
 
+@takes_tensors("x")
 def t(x: Any) -> Tensor:
     """Return the transpose of a matrix; a vector or a scalar as it is.
 
@@ -886,6 +904,7 @@ def t(x: Any) -> Tensor:
     return Permute.apply(x, axes=(1, 0)) if len(x.shape) == 2 else x
 
 
+@takes_tensors("x")
 def matrix_transpose(x: Any) -> Tensor:
     r"""Return a view with the last two axes swapped; what ``x.mT`` does.
 

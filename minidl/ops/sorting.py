@@ -74,6 +74,7 @@ def argsort(x: Any, dim: int = -1, descending: bool = False, stable: bool = Fals
     return Argsort.apply(x, axis=axis, descending=descending, stable=stable)
 
 
+@takes_tensors("x")
 def sort(x: Any, dim: int = -1, descending: bool = False, stable: bool = False, *, axis: Any = _NOT_GIVEN) -> Any:
     r"""Return the elements in order of size along an axis.
 
@@ -372,6 +373,7 @@ class Bincount(Operation):
         return y if weights is None or weights.dtype.kind != "f" else y.astype(weights.dtype)
 
 
+@takes_tensors("x", "weights")
 def bincount(x: Any, weights: Any = None, minlength: int = 0) -> Tensor:
     r"""Return how often each number from 0 up occurs.
 
@@ -434,6 +436,7 @@ class Histc(Operation):
         return counts.astype(x.dtype)
 
 
+@takes_tensors("x")
 def histc(x: Any, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:  # noqa: A002
     r"""Return how many elements fall into each of equally wide bins.
 
