@@ -104,7 +104,15 @@ def test_gradients_have_the_dtype_of_their_tensor() -> None:
 
 @pytest.mark.parametrize(
     ("start", "end"),
-    [((3, 4), (4,)), ((3, 4), (1, 4)), ((3, 4), (3, 1)), ((3, 4), ()), ((2, 3, 4), (3, 1)), ((0, 3), (3,)), ((1, 3), (3,))],
+    [
+        ((3, 4), (4,)),
+        ((3, 4), (1, 4)),
+        ((3, 4), (3, 1)),
+        ((3, 4), ()),
+        ((2, 3, 4), (3, 1)),
+        ((0, 3), (3,)),
+        ((1, 3), (3,)),
+    ],
 )
 def test_unbroadcast_is_the_transpose_of_broadcasting(start: Any, end: Any, rng: np.random.Generator) -> None:
     u, v = rng.standard_normal(start), rng.standard_normal(end)
@@ -210,8 +218,8 @@ def test_writing_to_a_leaf_is_refused_while_recording() -> None:
     x = leaf(1.0)
     with pytest.raises(GradError, match=r"\+=: a leaf tensor that requires gradients.*no_grad"):
         x += 1
+    y = x.reshape(1)
     with pytest.raises(GradError, match="a view of a leaf"):
-        y = x.reshape(1)
         y += 1
     with minidl.no_grad():
         x += 1

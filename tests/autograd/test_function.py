@@ -180,5 +180,5 @@ def test_a_saved_tensor_is_guarded() -> None:
     z = Scale.apply(y, 2.0, y)
     with minidl.no_grad():
         y += 1
-    with pytest.raises(GradError, match="Scale: a tensor it needs.*modified in place"):
+    with pytest.raises(GradError, match=r"Scale: a tensor it needs.*modified in place"):
         z.backward()

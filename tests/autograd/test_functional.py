@@ -181,7 +181,7 @@ def test_gradcheck_sees_a_wrong_factor(monkeypatch: pytest.MonkeyPatch) -> None:
     assert minidl.gradgradcheck(Tilted.apply, x)
     monkeypatch.setattr(Tilted, "factor", 2.001)
     assert not minidl.gradcheck(Tilted.apply, x, raise_exception=False)
-    with pytest.raises(GradError, match="the engine's derivative is .*, the finite difference"):
+    with pytest.raises(GradError, match=r"the engine's derivative is .*, the finite difference"):
         minidl.gradcheck(Tilted.apply, x)
 
 

@@ -73,7 +73,9 @@ def test_detect_anomaly_names_the_forward_line() -> None:
     x = minidl.tensor([-1.0], requires_grad=True)
     with (
         minidl.detect_anomaly(),
-        pytest.raises(GradError, match=r"(?s)log: the first NaN appears in its result.*test_modes\.py.*minidl\.log\(x\)"),
+        pytest.raises(
+            GradError, match=r"(?s)log: the first NaN appears in its result.*test_modes\.py.*minidl\.log\(x\)"
+        ),
     ):
         minidl.log(x)
 

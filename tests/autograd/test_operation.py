@@ -56,8 +56,8 @@ def test_gradients_flow_back_through_a_promotion() -> None:
 
 def test_lists_and_arrays_are_operands() -> None:
     x = minidl.tensor([1.0, 2.0])
-    np.testing.assert_array_equal((x + [1, 2]).array, [2, 4])
-    assert (x + [0.5, 0.5]).dtype == np.float32
+    np.testing.assert_array_equal((x + [1, 2]).array, [2, 4])  # noqa: RUF005  (a sum)
+    assert (x + [0.5, 0.5]).dtype == np.float32  # noqa: RUF005
     assert type(np.ones(2, "float32") + x) is minidl.Tensor
     assert type(np.float64(2) * x) is minidl.Tensor
 
@@ -70,7 +70,7 @@ def test_plain_arrays_give_plain_arrays() -> None:
     "wrong", ["text", object(), {"a": 1}, 1j, np.array(["a"]), np.ones(2, complex)], ids=lambda w: type(w).__name__
 )
 def test_what_is_no_operand_is_refused(wrong: Any) -> None:
-    with pytest.raises(DTypeError, match="add: argument 'y' is an? .*; expected a Tensor, an array of numbers"):
+    with pytest.raises(DTypeError, match=r"add: argument 'y' is an? .*; expected a Tensor, an array of numbers"):
         minidl.tensor([1.0]) + wrong
 
 

@@ -122,7 +122,7 @@ def test_equal_and_close():
 def test_bits_of_floats():
     x = minidl.ones(2)
     for call in (lambda: x & x, lambda: x | True, lambda: 1 ^ x, lambda: ~x):
-        with pytest.raises(DTypeError, match="expected integers or booleans, got (int and )?float32"):
+        with pytest.raises(DTypeError, match=r"expected integers or booleans, got (int and )?float32"):
             call()
 
 
