@@ -310,13 +310,15 @@ class Operation:
     def _answer(self, error: Exception, arrays: Sequence[Any]) -> MiniDLError:
         """Say which input was no array if that is what an array library complained of, and else what it did."""
         complaint = str(error)
+        # NumPy asks numbers, and the elements of None made an array, for attributes that arrays have
+        of_number = isinstance(error, AttributeError) and isinstance(error.obj, (bool, int, float))
         for position, x in enumerate(arrays):
             if isinstance(x, np.generic) or is_array(x):
                 unfit = x.dtype.kind not in "fiub"
             elif isinstance(x, (bool, int, float)):
-                unfit = isinstance(error, AttributeError) and isinstance(error.obj, (bool, int, float))
+                unfit = of_number
             else:
-                unfit = x is not None or "NoneType" in complaint
+                unfit = x is not None or of_number or "NoneType" in complaint
             if unfit and "broadcast" not in complaint:
                 return refusal(self.name, self._called(position), x)
         if isinstance(error, AttributeError):
@@ -477,7 +479,7 @@ def cast(x: Any, dtype: Any) -> Any:
     Raises
     ------
     DTypeError
-        If ``dtype`` is not one that minidl has.
+        If ``dtype`` is not one that minidl has, or ``x`` no tensor.
 
     Examples
     --------
@@ -490,4 +492,7 @@ def cast(x: Any, dtype: Any) -> Any:
     PyTorch's ``Tensor.to``, NumPy's ``ndarray.astype``.
     """
     dtype = as_dtype(dtype)
-    return x if x.dtype == dtype else Cast.apply(x, dtype=dtype)
+    try:
+        return x if x.dtype == dtype else Cast.apply(x, dtype=dtype)
+    except AttributeError:
+        raise refusal("cast", "'x'", x) from None

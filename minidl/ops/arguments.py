@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar, cast
 
@@ -83,7 +84,8 @@ def _no_tensor(
         if x is None and parameter.default is None:
             continue
         for item in (x or ()) if parameter.kind is parameter.VAR_POSITIONAL else (x,):
-            if not isinstance(item, Variable) and (not is_array(item) or item.dtype.kind not in "fiub"):
+            array = isinstance(item, np.generic) or is_array(item)
+            if not isinstance(item, Variable) and (not array or item.dtype.kind not in "fiub"):
                 return refusal(func.__name__, repr(name), item)
     return None
 
@@ -99,7 +101,7 @@ def as_integer(x: Any, name: str, argument: str) -> int:
 def as_number(x: Any, name: str, argument: str) -> float:
     """Return an argument of the operation ``name`` that must be one number."""
     if isinstance(x, (Variable, np.generic)) or is_array(x):
-        x = x.item() if np.size(x) == 1 else x
+        x = x.item() if math.prod(x.shape) == 1 else x
     if not isinstance(x, (int, float)):
         raise DTypeError(f"{name}: {argument} must be a number, got {x!r}")
     return x

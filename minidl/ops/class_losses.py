@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minidl.autograd import Operation, Variable
-from minidl.backend import device_of, gpu_in_use, is_array, namespace, quiet
+from minidl.backend import device_of, gpu_in_use, is_array, quiet
 from minidl.errors import ArgumentError, DeviceError, DTypeError, RangeError, ShapeError, warn
 from minidl.ops.activations import log_softmax, softmax
-from minidl.ops.arguments import shape_of
+from minidl.ops.arguments import shape_of, takes_tensors
+from minidl.ops.creation import as_array
 from minidl.ops.losses import averaged, check_reduction, constant, on_cpu
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def checked_labels(x: Any, target: Any, name: str, ignore_index: int) -> tuple[A
     labels = target.array if isinstance(target, Variable) else target
     own = x.array if isinstance(x, Variable) else x
     if not is_array(labels):
-        labels = namespace(own).asarray(labels)
+        labels = as_array(labels, device=device_of(own), copy=False, name=name)
     if labels.shape != wanted:
         _explain_shape(shape, labels, wanted, classes, name)
     if labels.dtype.kind not in "iu":
@@ -180,6 +181,7 @@ class NllLoss(LabelLoss):
         return self.wanted() * -self.spread(grad)
 
 
+@takes_tensors("input")
 def nll_loss(
     input: Any,  # noqa: A002
     target: Any,

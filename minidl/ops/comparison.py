@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from minidl.autograd import Operation, Variable
 from minidl.backend import is_array
 from minidl.errors import DTypeError, MiniDLError
+from minidl.ops.creation import as_array
 
 if TYPE_CHECKING:
     from minidl._tensor import Tensor
@@ -44,11 +43,11 @@ __all__ = [
 ]
 
 
-def operand(x: Any) -> Any:
-    """Return the array of a tensor, an array as it is, anything else as an array."""
+def operand(x: Any, name: str) -> Any:
+    """Return the array of a tensor, an array as it is, a number or a list as an array."""
     if isinstance(x, Variable):
         return x.array
-    return x if is_array(x) else np.asarray(x)
+    return x if is_array(x) else as_array(x, copy=False, name=name)
 
 
 class Eq(Operation):
@@ -506,7 +505,7 @@ def allclose(x: Any, y: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: 
     ``numpy.allclose``, ``torch.allclose``.
     """
     close = isclose(x, y, rtol, atol, equal_nan)
-    return bool(operand(close).all())
+    return bool(operand(close, "allclose").all())
 
 
 def equal(x: Any, y: Any) -> bool:
@@ -538,7 +537,7 @@ def equal(x: Any, y: Any) -> bool:
     ----------
     ``numpy.array_equal``, ``torch.equal``.
     """
-    x, y = operand(x), operand(y)
+    x, y = operand(x, "equal"), operand(y, "equal")
     return x.shape == y.shape and bool((x == y).all())
 
 

@@ -13,7 +13,9 @@ from collections import Counter
 from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from minidl.autograd import Operation
+from minidl.autograd import Operation, Variable
+from minidl.autograd.operation import refusal
+from minidl.backend import is_array
 from minidl.errors import ArgumentError, DTypeError, ShapeError
 from minidl.ops.arguments import normalize_axes, shape_of, takes_tensors
 from minidl.ops.shape import broadcast_to, movedim, reshape
@@ -158,7 +160,10 @@ def einsum(equation: Any, *operands: Any) -> Tensor:
         equation, operands = _from_lists((equation, *operands))
     elif len(operands) == 1 and isinstance(operands[0], (list, tuple)):
         operands = tuple(operands[0])
-    shapes = [shape_of(x, "einsum", "operands") for x in operands]
+    for position, x in enumerate(operands):
+        if not isinstance(x, Variable) and not is_array(x):
+            raise refusal("einsum", f"'operands[{position}]'", x)
+    shapes = [tuple(x.shape) for x in operands]
     terms, output = _parse(equation, tuple(map(len, shapes)))
     xs, unique = [], []
     for position, (x, term) in enumerate(zip(operands, terms, strict=True)):

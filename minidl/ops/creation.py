@@ -607,7 +607,10 @@ def from_dlpack(source: Any) -> Tensor:
     if not hasattr(source, "__dlpack__") or not hasattr(source, "__dlpack_device__"):
         raise DTypeError(f"from_dlpack: {type(source).__name__} has no __dlpack__; use minidl.tensor for it")
     kind = int(source.__dlpack_device__()[0])
-    array = np.from_dlpack(source) if kind in (1, 3) else cupy().from_dlpack(source)  # 1: CPU, 3: pinned memory
+    try:
+        array = np.from_dlpack(source) if kind in (1, 3) else cupy().from_dlpack(source)  # 1: CPU, 3: pinned memory
+    except BufferError as error:
+        raise DTypeError(f"from_dlpack: {described(source)} cannot be exchanged: {error}") from error
     as_dtype(array.dtype)
     return make(array)
 

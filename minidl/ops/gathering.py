@@ -12,6 +12,7 @@ from minidl.backend import is_array, namespace
 from minidl.errors import DTypeError, RangeError, ShapeError
 from minidl.ops.arguments import DIM, normalize_axis, takes_tensors
 from minidl.ops.arithmetic import add
+from minidl.ops.creation import as_array
 from minidl.ops.indexing import add_items, gather_items, set_items
 from minidl.ops.shape import broadcast_to, reshape
 
@@ -40,7 +41,7 @@ __all__ = [
 def _positions(index: Any, name: str) -> Any:
     """Return an index given as a list as an array, and refuse what holds no integers."""
     if not isinstance(index, Variable) and not is_array(index):
-        index = np.asarray(index)
+        index = as_array(index, copy=False, name=name)
         index = index.astype(np.int64) if not index.size else index
     if index.dtype.kind not in "iu":
         raise DTypeError(f"{name}: the index must hold integers, got {index.dtype}; convert it: index.long()")
@@ -435,6 +436,7 @@ class MaskedFill(Operation):
         return grad_x, masked_fill(grad, ~mask, 0) if self.needs[1] else None, None
 
 
+@takes_tensors("x", "value")
 def masked_fill(x: Any, mask: Any, value: Any) -> Tensor:
     r"""Return a copy of ``x`` with one number wherever ``mask`` is True.
 
@@ -477,12 +479,13 @@ def masked_fill(x: Any, mask: Any, value: Any) -> Tensor:
 
 def _mask(mask: Any, name: str) -> Any:
     if not isinstance(mask, Variable) and not is_array(mask):
-        mask = np.asarray(mask)
+        mask = as_array(mask, copy=False, name=name)
     if mask.dtype.kind != "b":
         raise DTypeError(f"{name}: the mask must hold booleans, got {mask.dtype}; convert it: mask.bool(), or x > 0")
     return mask
 
 
+@takes_tensors("x")
 def masked_select(x: Any, mask: Any) -> Tensor:
     """Return the elements of ``x`` where ``mask`` is True, in one axis.
 

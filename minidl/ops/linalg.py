@@ -612,6 +612,7 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Tensor:  # noqa: A002
     return Linear.apply(input, weight, bias)
 
 
+@takes_tensors("x")
 def trace(x: Any) -> Tensor:
     r"""Return the sum of the diagonal of a matrix.
 

@@ -10,6 +10,8 @@ from minidl import kernels
 from minidl.autograd import Operation, Variable
 from minidl.backend import is_array
 from minidl.errors import DTypeError, RangeError, ShapeError
+from minidl.ops.arguments import takes_tensors
+from minidl.ops.creation import as_array
 
 if TYPE_CHECKING:
     from minidl._tensor import Tensor
@@ -47,6 +49,7 @@ class EmbeddingGrad(Operation):
         return rows
 
 
+@takes_tensors("weight")
 def embedding(indices: Any, weight: Any, padding_idx: int | None = None) -> Tensor:
     r"""Return a row of a table for each index.
 
@@ -88,7 +91,7 @@ def embedding(indices: Any, weight: Any, padding_idx: int | None = None) -> Tens
     """
     array = indices.array if isinstance(indices, Variable) else indices
     if not is_array(array):
-        array = indices = np.asarray(array)
+        array = indices = as_array(array, copy=False, name="embedding")
     if array.dtype.kind not in "iu":
         raise DTypeError(f"embedding: indices must be integers, got {array.dtype}; convert them first: x.long()")
     if weight.ndim != 2:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minidl.autograd import Operation, Variable, cast
-from minidl.backend import default_dtype, device_of, gpu_in_use, is_array, namespace, quiet
+from minidl.backend import default_dtype, device_of, gpu_in_use, is_array, quiet
 from minidl.errors import ArgumentError, DeviceError, DTypeError, RangeError, ShapeError, warn
 from minidl.ops.activations import logsigmoid
 from minidl.ops.arguments import shape_of, takes_tensors
+from minidl.ops.creation import as_array
 from minidl.ops.elementwise import sigmoid, sign
 from minidl.ops.powers import exp, log, log1p
 from minidl.ops.selection import clip, where
@@ -75,7 +76,7 @@ def constant(value: Any, x: Any, name: str, what: str) -> Any:
     own = x.array if isinstance(x, Variable) else x
     dtype = own.dtype if own.dtype.kind == "f" else default_dtype()
     if not is_array(array):
-        array = namespace(own).asarray(array)
+        array = as_array(array, device=device_of(own), copy=False, name=name)
     if array.dtype.kind not in "fiub":
         raise DTypeError(f"{name}: {what} must be numbers, got {array.dtype}")
     if gpu_in_use() and device_of(array) != device_of(own):
@@ -404,6 +405,7 @@ class BinaryCrossEntropy(ElementwiseLoss):
         return grad_x, grad_target
 
 
+@takes_tensors("input", "target")
 def binary_cross_entropy(input: Any, target: Any, weight: Any = None, reduction: str = "mean") -> Tensor:  # noqa: A002
     r"""Return the cross entropy between probabilities of "yes" and what was the case.
 
@@ -485,6 +487,7 @@ class BinaryCrossEntropyWithLogits(ElementwiseLoss):
         return grad_x, grad_target
 
 
+@takes_tensors("input", "target")
 def binary_cross_entropy_with_logits(
     input: Any,  # noqa: A002
     target: Any,

@@ -9,7 +9,7 @@ import numpy as np
 
 from minidl.autograd import Operation, Variable
 from minidl.backend import quiet
-from minidl.errors import ArgumentError, ShapeError
+from minidl.errors import ArgumentError, DTypeError, ShapeError
 from minidl.ops.arguments import DIM, takes_tensors
 from minidl.ops.powers import rsqrt, sqrt
 from minidl.ops.reductions import mean, norm
@@ -364,6 +364,8 @@ def rms_norm(x: Any, normalized_shape: Any, weight: Any = None, eps: float | Non
     ------
     ShapeError
         If ``x`` or ``weight`` do not end in ``normalized_shape``.
+    DTypeError
+        If ``x`` does not hold floats, and ``eps`` is None.
 
     Examples
     --------
@@ -377,6 +379,8 @@ def rms_norm(x: Any, normalized_shape: Any, weight: Any = None, eps: float | Non
     """
     axes = trailing_axes("rms_norm", x, normalized_shape, weight=weight)
     if eps is None:
+        if x.dtype.kind != "f":
+            raise DTypeError(f"rms_norm: expected a float tensor, got {x.dtype}; convert it first: x.float()")
         eps = float(np.finfo(x.dtype).eps)
     y = x * rsqrt(mean(x * x, axis=axes, keepdims=True) + eps)
     return y if weight is None else y * weight

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 from minidl.autograd import Operation, Variable, wrap
-from minidl.autograd.operation import refusal
 from minidl.backend import device_of, namespace
 from minidl.errors import ArgumentError, DTypeError, MiniDLError
 from minidl.ops.arguments import takes_tensors
@@ -324,9 +323,7 @@ def where(condition: Any, x: Any = None, y: Any = None) -> Tensor | tuple[Tensor
     ``numpy.where``, ``torch.where``.
     """
     traced = isinstance(condition, Variable)
-    chosen = operand(condition)
-    if chosen.dtype.kind not in "fiub":
-        raise refusal("where", "'condition'", condition)
+    chosen = operand(condition, "where")
     if x is None and y is None:
         indices = namespace(chosen).nonzero(chosen if chosen.ndim else chosen.reshape(1))
         return tuple(map(wrap, indices)) if traced else indices
