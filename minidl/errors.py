@@ -57,6 +57,8 @@ class ArgumentError(MiniDLError, ValueError):
 class DTypeError(MiniDLError, TypeError):
     """An argument of a type or dtype that the operation cannot take."""
 
+    given: object  # the argument, if it was refused for being no tensor: who passed it on can tell it by its own name
+
 
 class RangeError(MiniDLError, IndexError, ValueError):
     """An index, a label or an axis outside of what it selects from."""

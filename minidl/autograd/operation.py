@@ -428,7 +428,9 @@ def refusal(name: str, argument: str, x: Any, expected: str = "a Tensor or an ar
     """Return the error that says that an argument is of a type which the operation ``name`` cannot take."""
     convertible = isinstance(x, (bool, int, float, list, tuple)) or (hasattr(x, "__array__") and not is_array(x))
     fix = ": wrap it, minidl.tensor(...)" if convertible else ""
-    return DTypeError(f"{name}: argument {argument} is {described(x)}; expected {expected}{fix}")
+    error = DTypeError(f"{name}: argument {argument} is {described(x)}; expected {expected}{fix}")
+    error.given = x
+    return error
 
 
 def ragged(name: str, argument: str) -> ShapeError:

@@ -13,7 +13,7 @@ import numpy as np
 from minidl.autograd import Variable
 from minidl.autograd.operation import ragged, refusal
 from minidl.backend import is_array
-from minidl.errors import ArgumentError, DTypeError, RangeError
+from minidl.errors import ArgumentError, DTypeError, MiniDLError, RangeError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -59,7 +59,7 @@ def takes_tensors(*tensors: str, **other_names: str) -> Callable[[F], F]:
             try:
                 return func(*args, **kwargs)
             except (AttributeError, TypeError) as error:
-                found = _no_tensor(func, tensors, args, kwargs)
+                found = _no_tensor(error, func, tensors, args, kwargs)
                 if found is None:
                     raise
                 raise found from error
@@ -70,9 +70,17 @@ def takes_tensors(*tensors: str, **other_names: str) -> Callable[[F], F]:
 
 
 def _no_tensor(
-    func: Callable[..., Any], tensors: tuple[str, ...], args: tuple[Any, ...], kwargs: dict[str, Any]
+    error: Exception,
+    func: Callable[..., Any],
+    tensors: tuple[str, ...],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
 ) -> DTypeError | None:
-    """Return the error that names the first argument which ought to be a tensor and is none, if there is one."""
+    """Return the error that names the first argument which ought to be a tensor and is none, if there is one.
+
+    An error of minidl's own says already what is wrong. But where an inner operation refused one of the arguments,
+    its name and the argument's are told as the user knows them.
+    """
     signature = inspect.signature(func)
     try:
         given = signature.bind(*args, **kwargs).arguments
@@ -85,7 +93,9 @@ def _no_tensor(
             continue
         for item in (x or ()) if parameter.kind is parameter.VAR_POSITIONAL else (x,):
             array = isinstance(item, np.generic) or is_array(item)
-            if not isinstance(item, Variable) and (not array or item.dtype.kind not in "fiub"):
+            if isinstance(item, Variable) or (array and item.dtype.kind in "fiub"):
+                continue
+            if not isinstance(error, MiniDLError) or getattr(error, "given", error) is item:
                 return refusal(func.__name__, repr(name), item)
     return None
 

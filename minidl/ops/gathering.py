@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minidl.autograd import Operation, Variable
+from minidl.autograd.operation import refusal
 from minidl.backend import is_array, namespace
 from minidl.errors import DTypeError, RangeError, ShapeError
 from minidl.ops.arguments import DIM, normalize_axis, takes_tensors
@@ -471,6 +472,8 @@ def masked_fill(x: Any, mask: Any, value: Any) -> Tensor:
     """
     mask = _mask(mask, "masked_fill")
     if not isinstance(value, (bool, int, float)):
+        if not hasattr(value, "shape"):
+            raise refusal("masked_fill", "'value'", value, "a number, or a Tensor with one")
         if math.prod(value.shape) != 1:
             raise ShapeError(f"masked_fill: value must be one number, got shape {tuple(value.shape)}")
         value = reshape(value, ())

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minidl.autograd import Operation, Variable, cast
-from minidl.backend import default_dtype, device_of, gpu_in_use, is_array, quiet
+from minidl.backend import default_dtype, device_of, gpu_in_use, is_array, namespace, quiet
 from minidl.errors import ArgumentError, DeviceError, DTypeError, RangeError, ShapeError, warn
 from minidl.ops.activations import logsigmoid
 from minidl.ops.arguments import shape_of, takes_tensors
-from minidl.ops.creation import as_array
 from minidl.ops.elementwise import sigmoid, sign
 from minidl.ops.powers import exp, log, log1p
 from minidl.ops.selection import clip, where
@@ -76,7 +75,7 @@ def constant(value: Any, x: Any, name: str, what: str) -> Any:
     own = x.array if isinstance(x, Variable) else x
     dtype = own.dtype if own.dtype.kind == "f" else default_dtype()
     if not is_array(array):
-        array = as_array(array, device=device_of(own), copy=False, name=name)
+        array = namespace(own).asarray(array)
     if array.dtype.kind not in "fiub":
         raise DTypeError(f"{name}: {what} must be numbers, got {array.dtype}")
     if gpu_in_use() and device_of(array) != device_of(own):

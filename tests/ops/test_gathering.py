@@ -105,7 +105,7 @@ X = np.arange(6.0).reshape(2, 3)
 
 ERRORS = [
     (lambda x: x.gather(1, [[3], [0]]), RangeError, "gather: index 3 is out of bounds for axis 1 with size 3"),
-    (lambda x: x.gather(1, [[0.5], [0]]), DTypeError, "gather: the index must hold integers, got float64"),
+    (lambda x: x.gather(1, [[0.5], [0]]), DTypeError, "gather: the index must hold integers, got float32"),
     (lambda x: x.gather(1, [0]), ShapeError, r"gather: the index has shape \(1,\), the tensor \(2, 3\)"),
     (lambda x: x.gather(1, [[0]] * 3), ShapeError, "none longer than the tensor's but axis 1"),
     (lambda x: x.gather(2, [[0]]), RangeError, "gather: axis 2"),
