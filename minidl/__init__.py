@@ -1,6 +1,6 @@
 """minidl: a deep-learning engine to read, to teach with, and to use."""
 
-from minidl import autograd, data, datasets, nn, optim
+from minidl import autograd, cuda, data, datasets, nn, optim, utils
 from minidl._tensor import Tensor
 from minidl.autograd import (
     checkpoint,

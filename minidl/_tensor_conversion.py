@@ -66,18 +66,21 @@ class Conversion(Variable):
             raise DTypeError("a tensor without axes (shape ()) cannot be iterated over; use x.item()")
         return iter(ops.unbind(self))
 
+    def __reversed__(self) -> Any:
+        return ops.flip(self, 0)
+
     def __contains__(self, element: Any) -> builtins.bool:
         return builtins.bool((self.array == (element.array if isinstance(element, Variable) else element)).any())
 
     def __format__(self, spec: str) -> str:
-        if not spec:
-            return str(self)
-        if self.array.ndim:
+        if not self.array.ndim:
+            return format(self.array.item(), spec)  # a number's text, as for any number
+        if spec:
             raise DTypeError(
                 f"only a tensor without axes can be formatted with {spec!r}, this one has shape {self.array.shape}; "
                 "format its elements: x.tolist()"
             )
-        return format(self.array.item(), spec)
+        return str(self)
 
     # ------------------------------------------------------------------ NumPy and other libraries
 

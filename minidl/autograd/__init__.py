@@ -12,6 +12,7 @@ from minidl.autograd.modes import (
     inference_mode,
     is_grad_enabled,
     no_grad,
+    set_detect_anomaly,
     set_grad_enabled,
 )
 from minidl.autograd.operation import OPERATIONS, Operation, cast
@@ -37,6 +38,7 @@ __all__ = [
     "jvp",
     "no_grad",
     "once_differentiable",
+    "set_detect_anomaly",
     "set_grad_enabled",
     "update",
     "vjp",

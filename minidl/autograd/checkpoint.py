@@ -82,7 +82,13 @@ class Region:
                 node._versions = ()  # they guarded the arrays that were dropped
 
 
-def checkpoint(func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+def checkpoint(
+    func: Callable[..., Any],
+    *args: Any,
+    use_reentrant: bool | None = None,
+    preserve_rng_state: bool = True,
+    **kwargs: Any,
+) -> Any:
     r"""Call ``func`` without keeping what its operations save for backward; backward computes it again.
 
     .. math:: y = f(x)
@@ -97,6 +103,8 @@ def checkpoint(func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         numbers (dropout) are repeated for it, other state is not.
     *args, **kwargs
         Its arguments.
+    use_reentrant, preserve_rng_state : bool
+        Accepted for PyTorch's sake, without effect.
 
     Returns
     -------

@@ -23,6 +23,7 @@ def grad(
     *,
     retain_graph: bool | None = None,
     create_graph: bool = False,
+    only_inputs: bool = True,
     allow_unused: bool = False,
 ) -> tuple[Any, ...]:
     r"""Return the gradients of ``outputs`` with respect to ``inputs``, leaving every ``.grad`` alone.
@@ -41,6 +42,8 @@ def grad(
         Keep the graph for another pass. Defaults to ``create_graph``.
     create_graph : bool
         Record the computation of the gradients, so that they can be differentiated in turn.
+    only_inputs : bool
+        Accepted for old code's sake, without effect: it is always so.
     allow_unused : bool
         Return None for an input that the outputs do not depend on, instead of raising.
 

@@ -176,6 +176,26 @@ class detect_anomaly(_Mode):  # noqa: N801
     settings = MappingProxyType({"anomaly": True})
 
 
+def set_detect_anomaly(mode: bool) -> None:
+    """Switch :class:`detect_anomaly` on or off from here on, in this thread.
+
+    Parameters
+    ----------
+    mode : bool
+
+    Examples
+    --------
+    >>> import minidl
+    >>> minidl.autograd.set_detect_anomaly(True)
+    >>> minidl.autograd.set_detect_anomaly(False)
+
+    References
+    ----------
+    PyTorch's ``torch.autograd.set_detect_anomaly``.
+    """
+    modes.now.anomaly = bool(mode)
+
+
 def is_grad_enabled() -> bool:
     """Return whether operations record a graph in this thread.
 

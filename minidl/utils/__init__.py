@@ -1,0 +1,3 @@
+"""Where PyTorch keeps :mod:`minidl.data` and :func:`minidl.checkpoint`: names only."""
+
+from minidl.utils import checkpoint, data
