@@ -19,7 +19,7 @@ FRAMEWORKS = ("minidl", "torch")
 def measure(name: str, framework: str, seconds: float) -> list[float]:
     """Return the times of single steps, in microseconds, taken in a process that holds one framework alone."""
     command = [sys.executable, "-m", "benchmarks.steps", name, framework, str(seconds)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[1])
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=Path(__file__).parents[1])
     return json.loads(done.stdout)
 
 
