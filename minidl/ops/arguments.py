@@ -78,8 +78,8 @@ def _no_tensor(
 ) -> DTypeError | None:
     """Return the error that names the first argument which ought to be a tensor and is none, if there is one.
 
-    An error of minidl's own says already what is wrong. But where an inner operation refused one of the arguments,
-    its name and the argument's are told as the user knows them.
+    An error of minidl's own says already what is wrong with a list or a number. But where an inner operation refused
+    one of the arguments, its name and the argument's are told as the user knows them.
     """
     signature = inspect.signature(func)
     try:
@@ -95,7 +95,7 @@ def _no_tensor(
             array = isinstance(item, np.generic) or is_array(item)
             if isinstance(item, Variable) or (array and item.dtype.kind in "fiub"):
                 continue
-            if not isinstance(error, MiniDLError) or getattr(error, "given", error) is item:
+            if array or not isinstance(error, MiniDLError) or getattr(error, "given", error) is item:
                 return refusal(func.__name__, repr(name), item)
     return None
 
