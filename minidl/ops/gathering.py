@@ -437,7 +437,7 @@ class MaskedFill(Operation):
         return grad_x, masked_fill(grad, ~mask, 0) if self.needs[1] else None, None
 
 
-@takes_tensors("x", "value")
+@takes_tensors("x")
 def masked_fill(x: Any, mask: Any, value: Any) -> Tensor:
     r"""Return a copy of ``x`` with one number wherever ``mask`` is True.
 
