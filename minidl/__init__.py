@@ -2,6 +2,7 @@
 
 from minidl import autograd, cuda, data, datasets, nn, optim, utils
 from minidl._tensor import Tensor
+from minidl._tensor_types import *
 from minidl.autograd import (
     checkpoint,
     detect_anomaly,
@@ -19,8 +20,8 @@ from minidl.autograd import (
     vjp,
 )
 from minidl.backend import Device as device  # noqa: N813
+from minidl.backend import Generator, get_rng_state, manual_seed, set_default_dtype, set_rng_state
 from minidl.backend import default_dtype as get_default_dtype
-from minidl.backend import manual_seed, set_default_dtype
 from minidl.dtypes import *
 from minidl.formatting import printoptions, set_printoptions
 from minidl.ops import *

@@ -15,7 +15,7 @@ from minidl._tensor_conversion import Conversion
 from minidl._tensor_graph import Graph
 from minidl._tensor_inplace import InPlace
 from minidl.autograd import Variable
-from minidl.backend import is_array
+from minidl.backend import default_dtype, is_array
 from minidl.formatting import format_tensor
 
 
@@ -31,23 +31,25 @@ class Tensor(InPlace, Conversion, Graph, root=True):
 
     Parameters
     ----------
-    data : number, nested lists, array or Tensor, any shape
-        As for :func:`minidl.tensor`.
+    *data : nested lists, array or Tensor, any shape; or sizes
+        What it holds, copied. Sizes, as ``Tensor(2, 3)``, leave its numbers to chance, as :func:`minidl.empty` does.
+        :func:`minidl.tensor` is the function to write: it takes numbers, and keeps integers integers.
     dtype : dtype, optional
+        Defaults to float32, whatever ``data`` holds (see :func:`set_default_dtype`).
     device : Device or str, optional
     requires_grad : bool
         Whether gradients with respect to it are wanted.
 
     Returns
     -------
-    Tensor, the shape of ``data``
+    Tensor, the shape of ``data``, or of the sizes given
 
     Raises
     ------
     ShapeError
-        If nested lists are ragged.
+        If nested lists are ragged, or a size is negative.
     DTypeError
-        If ``data`` is not numeric.
+        If ``data`` is not numeric, or a size not an integer.
 
     Examples
     --------
@@ -66,8 +68,11 @@ class Tensor(InPlace, Conversion, Graph, root=True):
     __array_ufunc__ = None  # array + tensor is the tensor's business
     __hash__ = Variable.__hash__  # == compares elements; identity is what hashes
 
-    def __init__(self, data: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> None:
-        self.array = ops.creation.as_array(data, dtype, device)
+    def __init__(self, *data: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> None:
+        if len(data) == 1 and not isinstance(data[0], int):
+            self.array = ops.creation.as_array(data[0], default_dtype() if dtype is None else dtype, device)
+        else:
+            self.array = ops.empty(data or 0, dtype=dtype, device=device).array
         self.counter = [0]
         if requires_grad:
             self.requires_grad = True

@@ -27,6 +27,34 @@ def test_python_numbers() -> None:
     assert f"{minidl.tensor(3.14159):.2f}" == "3.14"
     assert f"{minidl.tensor(7):>4d}" == "   7"
     assert f"{minidl.tensor([1.0])}" == "tensor([1.])"
+    assert f"{minidl.tensor(1.5)} {minidl.tensor(2)} {minidl.tensor(True)}" == "1.5 2 True"
+
+
+def test_the_class_makes_floats() -> None:
+    for data in ([1, 2], np.array([1, 2]), minidl.tensor([1, 2]), [True, 2]):
+        assert repr(minidl.Tensor(data)) == "tensor([1., 2.])"
+    assert minidl.Tensor(2, 3).shape == minidl.Tensor(*minidl.ones(2, 3).shape).shape == (2, 3)
+    assert minidl.Tensor(4).shape == (4,)
+    assert minidl.Tensor().shape == (0,)
+    assert minidl.Tensor([1], dtype="int8", device="cpu").dtype == minidl.int8
+    assert minidl.Tensor(2, requires_grad=True).requires_grad
+    x = minidl.ones(2)
+    minidl.Tensor(x)[0] = 5
+    assert x.tolist() == [1, 1]
+    with pytest.raises(ShapeError, match="empty: sizes must not be negative"):
+        minidl.Tensor(-1)
+
+
+def test_types_by_pytorchs_old_names() -> None:
+    x = minidl.LongTensor([1.5, 2])
+    assert (x.dtype, x.tolist()) == (minidl.int64, [1, 2])
+    assert minidl.FloatTensor(2, 3).shape == (2, 3)
+    assert isinstance(x, minidl.LongTensor)
+    assert not isinstance(x, minidl.FloatTensor)
+    assert not isinstance([1], minidl.LongTensor)
+    assert x.type(minidl.FloatTensor).dtype == minidl.float32
+    assert x.to(minidl.DoubleTensor).dtype == minidl.float64
+    assert repr(minidl.BoolTensor) == "<tensors of bool>"
 
 
 def test_python_containers() -> None:
@@ -40,6 +68,7 @@ def test_python_containers() -> None:
     assert a.requires_grad
     assert (a.item(), b.item()) == (2.0, 4.0)
     assert list(minidl.zeros(0, 3)) == []
+    assert reversed(x).tolist() == [[3, 4, 5], [0, 1, 2]]
     assert len({x, x, minidl.arange(6)}) == 2
 
 

@@ -14,11 +14,12 @@ from minidl.backend.devices import (
     to_numpy,
 )
 from minidl.backend.dtypes import as_dtype, common_dtype, default_dtype, set_default_dtype
-from minidl.backend.random import generator, get_rng_state, manual_seed, own_generator, set_rng_state
+from minidl.backend.random import Generator, generator, get_rng_state, manual_seed, own_generator, set_rng_state
 
 __all__ = [
     "CPU",
     "Device",
+    "Generator",
     "as_dtype",
     "common_dtype",
     "cupy",

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from minidl.backend.devices import CPU, Device, cupy
+from minidl.errors import DeviceError
 
 _seed: int | None = None
 _generators: dict[Device, Any] = {}
@@ -49,6 +50,54 @@ def manual_seed(seed: int) -> None:
     _generators.clear()
 
 
+class Generator(np.random.Generator):
+    """A source of random numbers apart from :func:`manual_seed`'s, for what must not depend on other draws.
+
+    Parameters
+    ----------
+    device : Device or str
+        ``"cpu"``: what is drawn for a GPU is copied there.
+
+    Raises
+    ------
+    DeviceError
+        If ``device`` is a GPU.
+
+    Examples
+    --------
+    >>> import minidl
+    >>> a = minidl.rand(2, generator=minidl.Generator().manual_seed(0))
+    >>> b = minidl.rand(2, generator=minidl.Generator().manual_seed(0))
+    >>> minidl.equal(a, b)
+    True
+
+    References
+    ----------
+    ``torch.Generator``, ``numpy.random.Generator``.
+    """
+
+    def __init__(self, device: Any = CPU) -> None:
+        if Device(device) != CPU:
+            raise DeviceError(
+                f"Generator: draws on the CPU, got device {str(device)!r}; its numbers are copied to a GPU"
+            )
+        super().__init__(np.random.PCG64())
+
+    def manual_seed(self, seed: int) -> Generator:
+        """Start anew from ``seed``, and return the generator."""
+        self.bit_generator.state = np.random.PCG64(int(seed)).state
+        return self
+
+    def get_state(self) -> dict[str, Any]:
+        """Return where in its sequence it is, as plain values that JSON can hold."""
+        return self.bit_generator.state  # type: ignore[return-value]
+
+    def set_state(self, state: dict[str, Any]) -> Generator:
+        """Return to where :meth:`get_state` was called."""
+        self.bit_generator.state = state
+        return self
+
+
 def generator(device: Device = CPU) -> Any:
     """Return the random generator of ``device`` (``numpy.random.Generator`` or CuPy's)."""
     if _own.generator is not None and device.type == "cpu":
@@ -77,10 +126,42 @@ def own_generator(rng: np.random.Generator) -> Iterator[None]:
 
 
 def get_rng_state() -> dict[str, Any]:
-    """Return the state of the CPU generator, as plain values that JSON can hold."""
+    """Return where in their sequence the CPU's random numbers are, as plain values that JSON can hold.
+
+    Returns
+    -------
+    dict
+
+    Examples
+    --------
+    >>> import minidl
+    >>> state = minidl.get_rng_state()
+    >>> a = minidl.rand(2)
+    >>> minidl.set_rng_state(state)
+    >>> minidl.equal(a, minidl.rand(2))
+    True
+
+    References
+    ----------
+    ``torch.get_rng_state``.
+    """
     return generator().bit_generator.state
 
 
 def set_rng_state(state: dict[str, Any]) -> None:
-    """Put the CPU generator back into a state that :func:`get_rng_state` returned."""
+    """Put the CPU's random numbers back to where :func:`get_rng_state` was called.
+
+    Parameters
+    ----------
+    state : dict
+
+    Examples
+    --------
+    >>> import minidl
+    >>> minidl.set_rng_state(minidl.get_rng_state())
+
+    References
+    ----------
+    ``torch.set_rng_state``.
+    """
     generator().bit_generator.state = state

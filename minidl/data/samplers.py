@@ -41,7 +41,7 @@ def as_generator(generator: Any, seed: int | None, name: str) -> np.random.Gener
         return backend.generator()
     if not isinstance(generator, np.random.Generator):
         raise DTypeError(
-            f"{name}: generator= must be a numpy.random.Generator, got {type(generator).__name__}; "
+            f"{name}: generator= must be a minidl.Generator (or NumPy's), got {type(generator).__name__}; "
             "for a number write seed="
         )
     return generator

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minidl.autograd import Variable
-from minidl.backend import CPU, Device, as_dtype, cupy, default_dtype, device_of, generator, namespace
+from minidl.backend import CPU, Device, as_dtype, cupy, default_dtype, device_of, namespace, to_device
+from minidl.backend import generator as generator_of
 from minidl.errors import ArgumentError, DTypeError, RangeError, ShapeError
 from minidl.ops.arguments import as_integer, takes_tensors
 from minidl.ops.creation import as_array, as_shape, make
@@ -30,27 +31,34 @@ __all__ = [
 INT64 = np.dtype(np.int64)
 
 
-def draw(method: str, shape: tuple[int, ...], dtype: Any, device: Any, *args: Any) -> Any:
-    """Return an array of ``dtype`` filled by one of the generator's methods that NumPy and CuPy both have."""
+def draw(method: str, shape: tuple[int, ...], dtype: Any, device: Any, *args: Any, generator: Any = None) -> Any:
+    """Return an array of ``dtype`` filled by one of the generator's methods that NumPy and CuPy both have.
+
+    Without ``generator`` it is that of ``device``; one that is given draws on the CPU.
+    """
+    if generator is not None and not isinstance(generator, np.random.Generator):
+        raise DTypeError(f"generator= must be a minidl.Generator, got {type(generator).__name__}")
     place = CPU if device is None else Device(device)
     # generators know float32 and float64; integers are drawn as int64
     drawn = dtype if dtype.kind == "f" and dtype.itemsize >= 4 else INT64 if method == "integers" else np.dtype("f4")
-    if place.type == "cpu":
-        found = getattr(generator(place), method)(*args, size=shape, dtype=drawn)
+    if generator is not None:
+        found = to_device(np.asarray(getattr(generator, method)(*args, size=shape, dtype=drawn)), place)
+    elif place.type == "cpu":
+        found = getattr(generator_of(place), method)(*args, size=shape, dtype=drawn)
     else:
         with cupy().cuda.Device(place.index):
-            found = getattr(generator(place), method)(*args, size=shape, dtype=drawn)
+            found = getattr(generator_of(place), method)(*args, size=shape, dtype=drawn)
     return found.astype(dtype, copy=False) if hasattr(found, "astype") else np.asarray(found, dtype)
 
 
-def uniform_array(shape: tuple[int, ...], dtype: Any, device: Any) -> Any:
+def uniform_array(shape: tuple[int, ...], dtype: Any, device: Any, generator: Any = None) -> Any:
     """Return uniform numbers of [0, 1)."""
-    return draw("random", shape, dtype, device)
+    return draw("random", shape, dtype, device, generator=generator)
 
 
-def normal_array(shape: tuple[int, ...], dtype: Any, device: Any) -> Any:
+def normal_array(shape: tuple[int, ...], dtype: Any, device: Any, generator: Any = None) -> Any:
     """Return standard normal numbers."""
-    return draw("standard_normal", shape, dtype, device)
+    return draw("standard_normal", shape, dtype, device, generator=generator)
 
 
 def _float_dtype(dtype: Any, name: str) -> Any:
@@ -60,7 +68,9 @@ def _float_dtype(dtype: Any, name: str) -> Any:
     return wanted
 
 
-def rand(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def rand(
+    *size: Any, generator: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     r"""Return a new tensor of numbers uniformly distributed over [0, 1).
 
     .. math:: y_i \sim \mathcal U[0, 1)
@@ -68,6 +78,8 @@ def rand(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool 
     Parameters
     ----------
     *size : ints, or one sequence of them
+    generator : Generator, optional
+        What to draw from; without it, :func:`manual_seed` decides.
     dtype : dtype, optional
         Defaults to float32 (see :func:`set_default_dtype`).
     device : Device or str, optional
@@ -97,10 +109,12 @@ def rand(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool 
     ``torch.rand``, ``numpy.random.Generator``.
     """
     wanted = _float_dtype(dtype, "rand")
-    return make(uniform_array(as_shape(size, "rand"), wanted, device), requires_grad)
+    return make(uniform_array(as_shape(size, "rand"), wanted, device, generator), requires_grad)
 
 
-def randn(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def randn(
+    *size: Any, generator: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     r"""Return a new tensor of standard normal numbers.
 
     .. math:: y_i \sim \mathcal N(0, 1)
@@ -108,6 +122,8 @@ def randn(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool
     Parameters
     ----------
     *size : ints, or one sequence of them
+    generator : Generator, optional
+        What to draw from; without it, :func:`manual_seed` decides.
     dtype : dtype, optional
         Defaults to float32 (see :func:`set_default_dtype`).
     device : Device or str, optional
@@ -137,11 +153,13 @@ def randn(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool
     ``torch.randn``, ``numpy.random.Generator``.
     """
     wanted = _float_dtype(dtype, "randn")
-    return make(normal_array(as_shape(size, "randn"), wanted, device), requires_grad)
+    return make(normal_array(as_shape(size, "randn"), wanted, device, generator), requires_grad)
 
 
 @takes_tensors("x")
-def rand_like(x: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def rand_like(
+    x: Any, *, generator: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     r"""Return numbers uniformly distributed over [0, 1), with the shape, dtype and device of ``x``.
 
     .. math:: y_i \sim \mathcal U[0, 1)
@@ -149,6 +167,8 @@ def rand_like(x: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
     Parameters
     ----------
     x : Tensor or array, any shape
+    generator : Generator, optional
+        What to draw from; without it, :func:`manual_seed` decides.
     dtype : dtype, optional
         Defaults to that of ``x``.
     device : Device or str, optional
@@ -176,11 +196,14 @@ def rand_like(x: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
     """
     wanted = _float_dtype(x.dtype if dtype is None else dtype, "rand_like")
     array = x.array if isinstance(x, Variable) else x
-    return make(uniform_array(tuple(x.shape), wanted, device_of(array) if device is None else device), requires_grad)
+    place = device_of(array) if device is None else device
+    return make(uniform_array(tuple(x.shape), wanted, place, generator), requires_grad)
 
 
 @takes_tensors("x")
-def randn_like(x: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def randn_like(
+    x: Any, *, generator: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     r"""Return standard normal numbers, with the shape, dtype and device of ``x``.
 
     .. math:: y_i \sim \mathcal N(0, 1)
@@ -188,6 +211,8 @@ def randn_like(x: Any, *, dtype: Any = None, device: Any = None, requires_grad: 
     Parameters
     ----------
     x : Tensor or array, any shape
+    generator : Generator, optional
+        What to draw from; without it, :func:`manual_seed` decides.
     dtype : dtype, optional
         Defaults to that of ``x``.
     device : Device or str, optional
@@ -215,11 +240,18 @@ def randn_like(x: Any, *, dtype: Any = None, device: Any = None, requires_grad: 
     """
     wanted = _float_dtype(x.dtype if dtype is None else dtype, "randn_like")
     array = x.array if isinstance(x, Variable) else x
-    return make(normal_array(tuple(x.shape), wanted, device_of(array) if device is None else device), requires_grad)
+    place = device_of(array) if device is None else device
+    return make(normal_array(tuple(x.shape), wanted, place, generator), requires_grad)
 
 
 def randint(
-    *args: Any, low: int = 0, high: Any = None, size: Any = None, dtype: Any = None, device: Any = None
+    *args: Any,
+    low: int = 0,
+    high: Any = None,
+    size: Any = None,
+    generator: Any = None,
+    dtype: Any = None,
+    device: Any = None,
 ) -> Tensor:
     r"""Return integers uniformly distributed over [low, high).
 
@@ -232,6 +264,8 @@ def randint(
     low, high : int
         ``low`` is included (0 if left out), ``high`` is not.
     size : int or sequence of ints
+    generator : Generator, optional
+        What to draw from; without it, :func:`manual_seed` decides.
     dtype : dtype, optional
         Defaults to int64.
     device : Device or str, optional
@@ -274,10 +308,11 @@ def randint(
     if high <= low:
         raise ArgumentError(f"randint: high must be above low, got low={low} and high={high}")
     shape = as_shape((size,), "randint")
-    return make(draw("integers", shape, INT64 if dtype is None else as_dtype(dtype), device, low, high))
+    wanted = INT64 if dtype is None else as_dtype(dtype)
+    return make(draw("integers", shape, wanted, device, low, high, generator=generator))
 
 
-def randperm(n: int, *, dtype: Any = None, device: Any = None) -> Tensor:
+def randperm(n: int, *, generator: Any = None, dtype: Any = None, device: Any = None) -> Tensor:
     r"""Return the integers below ``n`` in random order.
 
     .. math:: y = \pi(0, 1, \dots, n - 1)
@@ -285,6 +320,8 @@ def randperm(n: int, *, dtype: Any = None, device: Any = None) -> Tensor:
     Parameters
     ----------
     n : int
+    generator : Generator, optional
+        What to draw from; without it, :func:`manual_seed` decides.
     dtype : dtype, optional
         Defaults to int64.
     device : Device or str, optional
@@ -310,7 +347,7 @@ def randperm(n: int, *, dtype: Any = None, device: Any = None) -> Tensor:
     ----------
     ``torch.randperm``, ``numpy.random.Generator.permutation``.
     """
-    keys = uniform_array(as_shape((n,), "randperm"), np.dtype("f8"), device)
+    keys = uniform_array(as_shape((n,), "randperm"), np.dtype("f8"), device, generator)
     return make(keys.argsort().astype(INT64 if dtype is None else as_dtype(dtype), copy=False))
 
 
@@ -319,6 +356,7 @@ def normal(
     std: Any = 1.0,
     size: Any = None,
     *,
+    generator: Any = None,
     dtype: Any = None,
     device: Any = None,
     requires_grad: bool = False,
@@ -333,6 +371,8 @@ def normal(
         No gradient flows to them: for that, write ``mean + std * minidl.randn(...)``.
     size : int or sequence of ints, optional
         The shape of ``mean`` and ``std`` broadcast, if left out.
+    generator : Generator, optional
+        What to draw from; without it, :func:`manual_seed` decides.
     dtype : dtype, optional
         Defaults to float32 (see :func:`set_default_dtype`).
     device : Device or str, optional
@@ -378,10 +418,10 @@ def normal(
             f"normal: mean of shape {np.shape(mean)} and std of shape {np.shape(std)} do not broadcast to {size}"
         ) from None
     wanted = _float_dtype(dtype, "normal")
-    return make((normal_array(shape, wanted, device) * std + mean).astype(wanted, copy=False), requires_grad)
+    return make((normal_array(shape, wanted, device, generator) * std + mean).astype(wanted, copy=False), requires_grad)
 
 
-def bernoulli(p: Any) -> Tensor:
+def bernoulli(p: Any, *, generator: Any = None) -> Tensor:
     """Return ones with probability ``p``, else zeros.
 
     .. math:: P(y_i = 1) = p_i
@@ -389,6 +429,8 @@ def bernoulli(p: Any) -> Tensor:
     Parameters
     ----------
     p : Tensor or array of floats in [0, 1], any shape
+    generator : Generator, optional
+        What to draw from; without it, :func:`manual_seed` decides.
 
     Returns
     -------
@@ -416,10 +458,10 @@ def bernoulli(p: Any) -> Tensor:
         raise DTypeError(f"bernoulli: expected probabilities as floats, got {p.dtype}; convert them: p.float()")
     if not ((p >= 0) & (p <= 1)).all():
         raise RangeError(f"bernoulli: probabilities must be in [0, 1], got {float(p.min())} to {float(p.max())}")
-    return make((uniform_array(p.shape, p.dtype, device_of(p)) < p).astype(p.dtype))
+    return make((uniform_array(p.shape, p.dtype, device_of(p), generator) < p).astype(p.dtype))
 
 
-def multinomial(probs: Any, num_samples: int, replacement: bool = False) -> Tensor:
+def multinomial(probs: Any, num_samples: int, replacement: bool = False, *, generator: Any = None) -> Tensor:
     r"""Return indices drawn with the given probabilities.
 
     .. math:: P(y = i) = p_i / \sum_j p_j
@@ -432,6 +474,8 @@ def multinomial(probs: Any, num_samples: int, replacement: bool = False) -> Tens
         How many to draw from each row.
     replacement : bool
         Whether an index may be drawn twice.
+    generator : Generator, optional
+        What to draw from; without it, :func:`manual_seed` decides.
 
     Returns
     -------
@@ -474,8 +518,10 @@ def multinomial(probs: Any, num_samples: int, replacement: bool = False) -> Tens
     if replacement:
         steps = weights.cumsum(axis=-1)  # (..., K)
         total = steps[..., -1:]  # (..., 1)
-        u = uniform_array((*weights.shape[:-1], num_samples), weights.dtype, place) * total  # (..., num_samples)
+        u = (
+            uniform_array((*weights.shape[:-1], num_samples), weights.dtype, place, generator) * total
+        )  # (..., num_samples)
         return make((steps[..., None, :] <= u[..., None]).sum(axis=-1).astype(INT64))  # (..., num_samples)
-    waiting = -xp.log1p(-uniform_array(weights.shape, weights.dtype, place))  # Exp(1)
+    waiting = -xp.log1p(-uniform_array(weights.shape, weights.dtype, place, generator))  # Exp(1)
     keys = xp.where(weights > 0, waiting / xp.where(weights > 0, weights, 1), xp.inf)  # (..., K)
     return make(keys.argsort(axis=-1)[..., :num_samples].astype(INT64))

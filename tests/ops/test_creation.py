@@ -186,6 +186,35 @@ def test_a_seed_repeats_everything() -> None:
     assert draw() == first
 
 
+def test_a_generator_of_ones_own() -> None:
+    half = minidl.full((3,), 0.5)
+    draws: list[Callable[..., Any]] = [
+        lambda **g: minidl.rand(3, **g),
+        lambda **g: minidl.randn((2, 2), **g),
+        lambda **g: minidl.rand_like(half, **g),
+        lambda **g: minidl.randn_like(half, **g),
+        lambda **g: minidl.randint(100, (5,), **g),
+        lambda **g: minidl.randperm(20, **g),
+        lambda **g: minidl.normal(0.0, 1.0, (3,), **g),
+        lambda **g: minidl.bernoulli(minidl.full((30,), 0.5), **g),
+        lambda **g: minidl.multinomial(minidl.ones(50), 5, **g),
+        lambda **g: minidl.multinomial(minidl.ones(50), 5, replacement=True, **g),
+    ]
+    generator = minidl.Generator()
+    before = minidl.get_rng_state()
+    for draw in draws:
+        first = draw(generator=generator.manual_seed(1)).tolist()
+        state = generator.get_state()
+        second = draw(generator=generator).tolist()
+        assert draw(generator=generator.manual_seed(1)).tolist() == first != second
+        assert draw(generator=generator.set_state(state)).tolist() == second
+    assert minidl.get_rng_state() == before
+    with pytest.raises(DTypeError, match=r"generator= must be a minidl.Generator, got int"):
+        minidl.rand(2, generator=0)
+    with pytest.raises(DeviceError, match="Generator: draws on the CPU, got device 'cuda:0'"):
+        minidl.Generator(device="cuda:0")
+
+
 def test_randint() -> None:
     x = minidl.randint(-2, 3, (1000,))
     assert x.dtype == minidl.int64
