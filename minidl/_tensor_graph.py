@@ -8,7 +8,7 @@ from typing import Any
 
 from minidl import autograd
 from minidl.autograd import Variable, wrap
-from minidl.autograd.hooks import RemovableHandle
+from minidl.autograd.hooks import KEEP, RemovableHandle
 from minidl.autograd.variable import check_may_require_grad
 from minidl.errors import DTypeError, GradError, ShapeError
 
@@ -25,14 +25,15 @@ class Graph(Variable):
 
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
-        if self._node is not None:
+        if self.grad_fn is not None:
             if not value:
                 raise GradError("requires_grad: only a leaf can be switched off; use x.detach() for a result")
             return
-        if value:
+        if value and not self._requires_grad:
             check_may_require_grad(self.array)
             if self.counter is None:
                 raise GradError("requires_grad: a tensor made in inference mode cannot; clone() it outside first")
+            self._view = None  # a leaf of its own from now on, whatever becomes of its base
         self._requires_grad = bool(value)
 
     def requires_grad_(self, requires_grad: bool = True) -> Any:
@@ -142,20 +143,10 @@ class Graph(Variable):
         """
         if not self.requires_grad:
             raise GradError("register_hook: the tensor does not require gradients, so the hook would never be called")
-        return RemovableHandle(self._own_hooks(), hook)
-
-    def _own_hooks(self) -> dict[int, Callable[..., Any]]:
-        node = self._node
-        if node is None:
-            if self._hooks is None:
-                self._hooks = {}
-            return self._hooks
-        if node.hooks is None:
-            node.hooks = {}
-        return node.hooks.setdefault(self._slot, {})
+        return RemovableHandle(self.own_hooks(), hook)
 
     def retain_grad(self) -> None:
-        """Keep the gradient of this result in ``.grad``, as leaves do.
+        """Keep the gradient of this result in ``.grad``, as leaves do, after all hooks have seen it.
 
         Raises
         ------
@@ -164,9 +155,8 @@ class Graph(Variable):
         """
         if not self.requires_grad:
             raise GradError("retain_grad: the tensor does not require gradients, so it will have none to keep")
-        if self._node is None or getattr(self, "_retains", None) is self._node:
+        if self._node is None:
             return
-        self._retains = self._node
         this = weakref.ref(self)  # the node must not hold its own result
 
         def keep(grad: Any) -> None:
@@ -175,9 +165,10 @@ class Graph(Variable):
                 kept = grad if grad._requires_grad else wrap(grad.array.copy())
                 x._grad = kept if x._grad is None else x._grad + kept
 
-        RemovableHandle(self._own_hooks(), keep)
+        self.own_hooks()[KEEP] = keep
 
     @property
     def retains_grad(self) -> bool:
         """Whether :meth:`retain_grad` was called on this result."""
-        return self._node is not None and getattr(self, "_retains", None) is self._node
+        node = self.grad_fn
+        return node is not None and node.hooks is not None and KEEP in node.hooks.get(self._slot, ())

@@ -36,22 +36,28 @@ class Region:
 
     def __init__(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], state: Any) -> None:
         self.func, self.args, self.kwargs, self.state = func, args, kwargs, state
-        self.versions = [x.version if isinstance(x, Variable) else 0 for x in args]
+        self.inputs = {x: x.version for x in (*args, *kwargs.values()) if isinstance(x, Variable)}
         self.nodes: list[weakref.ref[Operation]] = []  # weak: the nodes hold the region
+        self.kinds: list[type[Operation]] = []
 
     def drop(self, outputs: tuple[Any, ...], number: int) -> None:
         """Take the saved arrays from the nodes made since ``number``."""
         for node in _nodes_since(number, outputs):
             self.nodes.append(weakref.ref(node))
+            self.kinds.append(type(node))
+            leaves = [edge[0] for edge in node.edges if edge is not None and isinstance(edge[0], Variable)]
+            self.inputs.update((x, x.version) for x in leaves if x not in self.inputs)
             if node._saved:
                 node._saved = self
 
     def fill(self) -> None:
         """Run the part again and give each node what its twin saved."""
-        if [x.version if isinstance(x, Variable) else 0 for x in self.args] != self.versions:
-            raise GradError(
-                "checkpoint: an argument was modified in place since the forward; clone() it before writing to it"
-            )
+        for x, version in self.inputs.items():
+            if x.version != version:
+                raise GradError(
+                    f"checkpoint: a tensor of shape {x.array.shape} that the function takes or uses was modified in "
+                    "place since the forward; clone() it before writing to it, or write after backward"
+                )
         leaves = []
         for x in self.args:
             if isinstance(x, Variable):
@@ -68,10 +74,10 @@ class Region:
         finally:
             set_rng_state(now)
         twins = _nodes_since(number, outputs)
-        if len(twins) != len(self.nodes):
+        if [type(twin) for twin in twins] != self.kinds:
             raise GradError(
-                f"checkpoint: the function recorded {len(self.nodes)} operations in forward but {len(twins)} when run "
-                "again for backward; it must do the same each time it is called"
+                f"checkpoint: the function recorded {len(self.kinds)} operations in forward but {len(twins)}, or others, "
+                "when run again for backward; it must do the same each time it is called"
             )
         for reference, twin in zip(self.nodes, twins, strict=True):
             if isinstance(twin._saved, Region):  # a checkpoint within: its region knows the twin, not our node
@@ -79,7 +85,6 @@ class Region:
             node = reference()
             if node is not None and node._saved is self:
                 node._saved = twin._saved
-                node._versions = ()  # they guarded the arrays that were dropped
 
 
 def checkpoint(

@@ -8,6 +8,7 @@ gradient is complete. A heap does that without recursion, for graphs of any dept
 from __future__ import annotations
 
 import heapq
+import threading
 from collections.abc import Container, Sequence
 from typing import Any
 
@@ -16,6 +17,9 @@ from minidl.autograd.operation import Operation, has_nan
 from minidl.autograd.variable import Variable, wrap
 from minidl.backend import is_array, namespace
 from minidl.errors import DeviceError, DTypeError, GradError, ShapeError
+
+#: Held while a leaf's ``.grad`` changes: leaves are what threads that run backward at once have in common.
+_accumulating = threading.Lock()
 
 
 def unbroadcast(grad: Any, shape: tuple[int, ...]) -> Any:
@@ -42,9 +46,11 @@ def initial_gradient(output: Variable, gradient: Any, name: str) -> Any:
     ------
     GradError
         If ``output`` is not part of a graph, or is no scalar and no gradient is given.
-    ShapeError
-        If the gradient's shape is not the output's.
+    ShapeError, DTypeError, DeviceError
+        If the gradient is not of the output's shape, not of numbers, or on another device.
     """
+    if not isinstance(output, Variable):
+        raise DTypeError(f"{name}: expected a Tensor to differentiate, got a {type(output).__name__}")
     if output._view is not None:
         output._view.refresh(output)
     if not output._requires_grad:
@@ -65,8 +71,10 @@ def initial_gradient(output: Variable, gradient: Any, name: str) -> Any:
         raise ShapeError(f"{name}: the gradient has shape {given.shape}, the tensor {array.shape}; they must be equal")
     if given.dtype.kind not in "fiub":
         raise DTypeError(f"{name}: the gradient is of dtype {given.dtype}; expected floats")
+    if namespace(given) is not namespace(array):
+        raise DeviceError(f"{name}: the gradient lives on another device than the tensor; move it there first")
     if isinstance(gradient, Variable):
-        return gradient
+        return gradient if given.dtype == array.dtype else gradient.astype(array.dtype)
     return given.astype(array.dtype, copy=False)
 
 
@@ -98,7 +106,7 @@ class Pass:
         self.pending: dict[Operation, Any] = {}  # the gradient of a node's output; a list if it has several
         self.heap: list[tuple[int, Operation]] = []
         self.owned: set[int] = set()  # ids of pending arrays that nobody else holds: they may be added to in place
-        self.adopted: set[int] = set()  # ids of leaves whose .grad may still be on its way elsewhere in this pass
+        self.hooked: dict[Any, Any] = {}  # the gradients so far of leaves with hooks, which see the sum
 
     def run(self, roots: Sequence[tuple[Variable, Any]]) -> None:
         """Start from (tensor, gradient) pairs and visit every node that leads anywhere."""
@@ -108,12 +116,12 @@ class Pass:
             for root, gradient in roots:
                 if isinstance(gradient, Variable):
                     if not self.create_graph:
-                        gradient = gradient.array.astype(root.array.dtype, copy=False)
+                        gradient = gradient.array
                 elif self.create_graph:
                     gradient = wrap(gradient)
                 node = root._node
                 if node is None:
-                    self.deliver_to_leaf(root, gradient, (gradient,))
+                    self.deliver_to_leaf(root, gradient)
                 elif node.freed:
                     raise GradError(
                         "backward a second time from the same result: the first one freed the graph; pass "
@@ -125,6 +133,9 @@ class Pass:
             while heap:
                 node = heapq.heappop(heap)[1]
                 self.visit(node, pending.pop(node))
+            for leaf, gradient in self.hooked.items():
+                gradient = _run_hooks(leaf._hooks, gradient, self.create_graph)
+                self.accumulate(leaf, gradient)
         finally:
             modes_now.grad = grad_before
 
@@ -161,10 +172,9 @@ class Pass:
             )
         if modes.now.anomaly:
             _check_backward(node, grads, results)
-        held = [*grads]  # arrays that somebody else holds: a leaf may not keep one of them as its own
         for position, edge in enumerate(edges):
-            grad = results[position]
-            if edge is None or grad is None:
+            result = grad = results[position]
+            if edge is None or result is None:
                 continue
             parent, slot, shape, dtype = edge
             if grad.shape != shape:
@@ -177,10 +187,9 @@ class Pass:
             if grad.dtype is not dtype and grad.dtype != dtype:
                 grad = grad.astype(dtype)
             if isinstance(parent, Variable):
-                self.deliver_to_leaf(parent, grad, held)
+                self.deliver_to_leaf(parent, grad, (grad,) if grad is not result else results, grads)
             else:
                 self.deliver(parent, slot, grad)
-            held.append(grad)
         if not self.retain_graph:
             node.free()
 
@@ -205,48 +214,55 @@ class Pass:
             if not self.create_graph and is_array(total):
                 self.owned.add(id(total))
 
-    def deliver_to_leaf(self, leaf: Any, grad: Any, held: Sequence[Any]) -> None:
-        """Add ``grad`` to the ``.grad`` of a leaf: without a copy, where the array is in nobody's hands."""
+    def deliver_to_leaf(self, leaf: Any, grad: Any, results: Sequence[Any] = (), grads: Sequence[Any] = ()) -> None:
+        """Hand a leaf ``grad``, one of the ``results`` that a rule computed from ``grads``; where of no rule, none."""
+        if self.captures is not None and (leaf, 0) not in self.captures:
+            return
         if leaf._hooks:
-            grad = _run_hooks(leaf._hooks, grad, self.create_graph)
-            held = (grad,)
-        if self.captures is not None:
-            if (leaf, 0) in self.captures:
-                known = self.captures[leaf, 0]
-                self.captures[leaf, 0] = grad if known is None else known + grad
-        elif self.create_graph:
-            leaf._grad = grad if leaf._grad is None else leaf._grad + grad
-        elif leaf._grad is None:
-            if _is_held(grad, held) or not is_array(grad) or grad.base is not None:
-                leaf._grad = wrap(namespace(grad).array(grad))
-            else:
-                leaf._grad = wrap(grad)
-                self.adopted.add(id(leaf))  # a view of it may be on its way to another node: no writing into it yet
-        elif id(leaf) in self.adopted:
-            leaf._grad = wrap(leaf._grad.array + grad)
-            self.adopted.discard(id(leaf))
+            known = self.hooked.get(leaf)
+            self.hooked[leaf] = grad if known is None else known + grad
         else:
-            leaf._grad.array += grad
-            leaf._grad.bump()
+            self.accumulate(leaf, grad, results, grads)
+
+    def accumulate(self, leaf: Any, grad: Any, results: Sequence[Any] = (), grads: Sequence[Any] = ()) -> None:
+        """Add ``grad`` to the ``.grad`` of a leaf, or to what is captured for it."""
+        if self.captures is not None:
+            known = self.captures[leaf, 0]
+            self.captures[leaf, 0] = grad if known is None else known + grad
+        elif self.create_graph:
+            leaf._grad = grad.clone() if leaf._grad is None else leaf._grad + grad
+        else:
+            with _accumulating:
+                if leaf._grad is not None:
+                    leaf._grad.array += grad
+                    leaf._grad.bump()
+                elif _is_new(grad, results, grads):
+                    leaf._grad = wrap(grad)
+                else:
+                    leaf._grad = wrap(namespace(grad).array(grad))
 
 
-def _is_held(array: Any, held: Sequence[Any]) -> bool:
-    # a loop, not `in`, which compares the elements, nor any(), which would cost a microsecond here
-    for other in held:  # noqa: SIM110
-        if array is other:
-            return True
-    return False
+def _is_new(array: Any, results: Sequence[Any], grads: Sequence[Any]) -> bool:
+    """Whether a rule made ``array`` and gave it away once: a leaf may then keep it without a copy."""
+    if not is_array(array) or array.base is not None:
+        return False
+    times = 0
+    for result in results:
+        if result is array:
+            times += 1
+        elif result is not None and result.base is not None:  # perhaps a view of it
+            return False
+    for grad in grads:
+        if grad is array:
+            return False
+    return times == 1
 
 
 def gradients(
     roots: Sequence[tuple[Variable, Any]], inputs: Sequence[Any], *, retain_graph: bool, create_graph: bool
 ) -> list[Any]:
     """Return the gradient (array, tensor under ``create_graph``, None if unreachable) of each input; touch no leaf."""
-    places = []
-    for x in inputs:
-        if x._view is not None:
-            x._view.refresh(x)
-        places.append((x._node or x, x._slot))
+    places = [(x._node or x, x._slot) for x in inputs]
     captures: dict[tuple[Any, int], Any] = dict.fromkeys(places)
     useful = _useful([root._node for root, _ in roots if root._node is not None], captures)
     Pass(create_graph, retain_graph, captures, useful).run(roots)
@@ -275,7 +291,7 @@ def _run_hooks(hooks: dict[int, Any] | None, grad: Any, create_graph: bool) -> A
     if not hooks:
         return grad
     shown = grad if create_graph else wrap(namespace(grad).asarray(grad))
-    for hook in list(hooks.values()):
+    for _, hook in sorted(hooks.items()):  # in the order of registration; KEEP, for retain_grad, comes last
         replaced = hook(shown)
         if replaced is None:
             continue
@@ -307,7 +323,4 @@ def backward(
 ) -> None:
     """Accumulate into every leaf's ``.grad`` the gradient of ``tensors``; ``Tensor.backward`` calls this."""
     roots = [(x, initial_gradient(x, gradient, "backward")) for x, gradient in zip(tensors, gradients, strict=True)]
-    for x, gradient in roots:
-        if isinstance(gradient, Variable) and namespace(gradient.array) is not namespace(x.array):
-            raise DeviceError("backward: the gradient lives on another device than the tensor; move it there first")
     Pass(create_graph, create_graph if retain_graph is None else retain_graph).run(roots)

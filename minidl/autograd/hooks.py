@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable
 from typing import Any
 
 _next_key = itertools.count().__next__
+
+#: The key of the hook by which retain_grad keeps a gradient: it runs after all others, and sees what they made of it.
+KEEP = math.inf
 
 
 class RemovableHandle:
@@ -19,7 +23,7 @@ class RemovableHandle:
     hook : callable
     """
 
-    def __init__(self, hooks: dict[int, Callable[..., Any]], hook: Callable[..., Any]) -> None:
+    def __init__(self, hooks: dict[float, Callable[..., Any]], hook: Callable[..., Any]) -> None:
         self.id = _next_key()
         self._hooks = hooks
         hooks[self.id] = hook

@@ -23,7 +23,7 @@ class ScatterView(Operation):
         self.view = View(None, view.steps, 0)  # without its base, which will refer to this node
         if written:  # x holds the result already
             return x
-        x = x.copy()
+        x = self.xp.array(x, order="C")  # NumPy's scalars, too, become arrays
         region = self.view.replay(x)
         if self.xp.may_share_memory(region, x):
             region[...] = value
@@ -41,16 +41,26 @@ def scatter_view(x: Any, value: Any, view: View) -> Any:
     return ScatterView.apply(x, value, view=view)
 
 
-def check_writable(x: Variable, name: str) -> None:
-    """Raise a GradError if writing into ``x`` would falsify the leaf that a gradient is wanted of."""
+def check_writable(x: Variable, value: Any, name: str) -> None:
+    """Raise a GradError if writing ``value`` into ``x`` would falsify a leaf, or pass by the graph of its base."""
     if not modes.now.grad:
         return
-    base = x._view.base if x._view is not None else x
+    view = x._view
+    base = x if view is None else view.base
     if base._requires_grad and base._node is None:
-        what = "a view of a leaf" if base is not x else "a leaf"
+        what = "a leaf" if view is None else "a view of a leaf"
         raise GradError(
             f"{name}: {what} tensor that requires gradients cannot be changed in place while a graph is recorded; "
             "update parameters inside `with minidl.no_grad():`, or use the out-of-place form"
+        )
+    if (
+        view is not None
+        and not view.recorded
+        and (base._requires_grad or (isinstance(value, Variable) and value._requires_grad))
+    ):
+        raise GradError(
+            f"{name}: this view was taken under no_grad, so a graph cannot follow what is written through it; take the "
+            "view outside of no_grad, or write inside it too"
         )
 
 
@@ -62,9 +72,9 @@ def update(x: Variable, result: Variable, name: str) -> Any:
     ShapeError, DTypeError
         If the result does not fit into ``x`` as it is.
     GradError
-        If ``x`` is a leaf that requires gradients.
+        If ``x`` is a leaf that requires gradients, or a view that was taken under no_grad.
     """
-    check_writable(x, name)
+    check_writable(x, result, name)
     if result.array.shape != x.array.shape:
         raise ShapeError(
             f"{name}: the result has shape {result.array.shape}, which does not fit in place into a tensor of shape "
@@ -88,11 +98,10 @@ def update(x: Variable, result: Variable, name: str) -> Any:
 def keep_saved(node: Operation, array: Any) -> None:
     """Let ``node`` copy ``array`` if it saved it: ``x *= y`` is about to overwrite what its backward needs."""
     if type(node._saved) is tuple and any(a is array for a in node._saved):
-        node._versions = tuple(
-            None if a is array else moment for a, moment in zip(node._saved, node._versions, strict=True)
-        )
-        copy = array.copy()
-        node._saved = tuple(copy if a is array else a for a in node._saved)
+        copy, moment = array.copy(), ([0], 0)
+        own = {i for i, a in enumerate(node._saved) if a is array}
+        node._saved = tuple(copy if i in own else a for i, a in enumerate(node._saved))
+        node._versions = tuple(moment if i in own else before for i, before in enumerate(node._versions))
 
 
 def adopt(x: Variable, result: Variable) -> None:
@@ -105,8 +114,7 @@ def adopt(x: Variable, result: Variable) -> None:
         view.version = x.version
     if not (result._requires_grad or x._requires_grad):
         return
-    x._requires_grad, x._node, x._slot = result._requires_grad, result._node, result._slot
+    x.take_place(result)
     if view is not None:
         base = view.base
-        rebased = ScatterView.apply(base, x, view=view, written=True)
-        base._requires_grad, base._node, base._slot = rebased._requires_grad, rebased._node, rebased._slot
+        base.take_place(ScatterView.apply(base, x, view=view, written=True))

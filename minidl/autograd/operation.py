@@ -82,7 +82,7 @@ class Operation:
     number = 0  # when it was applied; backward visits nodes by descending number
     edges: tuple[Any, ...] = ()  # one an input: (node or leaf, slot, shape, dtype), or None
     outputs: list[tuple[Any, ...]] | None = None  # shape and dtype of each, if there are several
-    hooks: dict[int, dict[int, Callable[..., Any]]] | None = None  # by slot
+    hooks: dict[int, dict[float, Callable[..., Any]]] | None = None  # by slot
     freed = False
     recording = False  # whether backward is being asked for a graph (create_graph)
     origin: str | None = None  # the line that called it, under detect_anomaly
@@ -138,24 +138,24 @@ class Operation:
             self._saved.fill()  # checkpoint.py dropped the arrays: its region computes them again
         if not self.recording:
             return self._saved
-        return tuple(self._restore(*pair) for pair in zip(self._saved, self._sources, strict=True))
+        return tuple(map(self._restore, self._saved, self._sources, self._versions))
 
-    def _restore(self, array: Any, source: int | None) -> Any:
-        if source is None:
+    def _restore(self, array: Any, source: int | None, moment: tuple[list[int], int] | None) -> Any:
+        if source is None or moment is None or array.dtype.kind != "f":
             return array
-        if source >= 0:
-            edge = self.edges[source]
-            if edge is None:
-                return array
-            node, slot = edge[:2]
-            if isinstance(node, Variable):
-                return node
-        elif array.dtype.kind != "f":
-            return array
-        else:
-            node, slot = self, ~source
         out = wrap(array)
-        out._requires_grad, out._node, out._slot = True, node, slot
+        out.counter = moment[0]  # a write to the original makes the recorded gradient stale, too
+        if source < 0:
+            out._requires_grad, out._node, out._slot = True, self, ~source
+        elif self.edges[source] is not None:
+            node, slot = self.edges[source][:2]
+            if isinstance(node, Variable):
+                if node.array is not array:
+                    raise GradError(
+                        f"{self.name}: cannot be differentiated twice: the numbers of a leaf it needs were replaced"
+                    )
+                return node
+            out._requires_grad, out._node, out._slot = True, node, slot
         return out
 
     # ------------------------------------------------------------------ the door
@@ -231,7 +231,7 @@ class Operation:
             result._requires_grad = True
             result._node = node
         if cls.is_view or out is arrays[0]:
-            node._link_view(inputs[0], result, None, parameters)
+            node._link_view(inputs[0], result, None, parameters, now.grad)
         return result
 
     def _finish_many(
@@ -239,6 +239,9 @@ class Operation:
     ) -> tuple[Any, ...]:
         """Wrap the results of an operation that has several."""
         results = tuple(wrap(out if is_array(out) else np.asarray(out)) for out in outs)
+        for out, result in zip(outs, results, strict=True):
+            if out is not result.array:  # a scalar of NumPy's
+                self._saved = tuple(result.array if array is out else array for array in self._saved)
         if record:
             self.outputs = [(out.array.shape, out.array.dtype) for out in results]
             self._record(inputs, arrays, results)
@@ -247,7 +250,7 @@ class Operation:
                     result._requires_grad, result._node, result._slot = True, self, slot
         if self.is_view:
             for slot, result in enumerate(results):
-                self._link_view(inputs[0], result, slot, parameters)
+                self._link_view(inputs[0], result, slot, parameters, modes.now.grad)
         return results
 
     def _prepare(self, inputs: Sequence[Any]) -> tuple[Any, list[Any]]:
@@ -381,7 +384,9 @@ class Operation:
             self._sources = tuple(sources)
             self._versions = tuple(versions)
 
-    def _link_view(self, base: Any, result: Variable, slot: int | None, parameters: dict[str, Any]) -> None:
+    def _link_view(
+        self, base: Any, result: Variable, slot: int | None, parameters: dict[str, Any], recorded: bool
+    ) -> None:
         """Let a result that shares its base's memory share its version, and know how to be taken again."""
         if not isinstance(base, Variable):
             return
@@ -392,8 +397,13 @@ class Operation:
             if whole is None or (whole is not theirs.base and not namespace(mine).may_share_memory(mine, theirs)):
                 return
         result.counter = base.counter
-        if not modes.now.inference:
-            result._view = View.of(base, (type(self), parameters, slot))
+        if base.counter is not None:
+            result._view = View.of(base, (type(self), parameters, slot), recorded)
+
+    def guard(self, *parameters: Any) -> None:
+        """Refuse the gradient if one of these tensors is written to, of which ``save`` keeps no more than the array."""
+        moments = [(x.counter, x.counter[0]) for x in parameters if isinstance(x, Variable) and x.counter is not None]
+        self._versions = (*self._versions, *moments)
 
     def free(self) -> None:
         """Let go of the saved arrays: this node's backward is done."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from minidl.autograd.hooks import KEEP
 from minidl.autograd.modes import modes
 from minidl.errors import GradError
 
@@ -37,7 +38,7 @@ class Variable:
     _node: Operation | None = None  # the operation that made it; None for a leaf
     _slot = 0  # which of that operation's outputs it is
     _view: View | None = None  # what it is a view of, see inplace.py
-    _hooks: dict[int, Callable[..., Any]] | None = None  # of a leaf; an interior tensor's hooks stand at its node
+    _hooks: dict[float, Callable[..., Any]] | None = None  # of a leaf; an interior tensor's hooks stand at its node
 
     # the class whose instances the engine hands out: the one that declares itself with `class Tensor(..., root=True)`
     kind: ClassVar[type[Variable]]
@@ -51,6 +52,26 @@ class Variable:
     def version(self) -> int:
         """How often the numbers of this tensor were written in place."""
         return self.counter[0] if self.counter is not None else 0
+
+    def take_place(self, other: Variable) -> None:
+        """Stand in the graph where ``other`` does. What retain_grad asked for comes along, other hooks stay behind."""
+        before, slot = self._node, self._slot
+        self._requires_grad, self._node, self._slot = other._requires_grad, other._node, other._slot
+        if before is not None and before.hooks:
+            keep = before.hooks.get(slot, {}).pop(KEEP, None)
+            if keep is not None and self._node is not None:
+                self.own_hooks()[KEEP] = keep
+
+    def own_hooks(self) -> dict[float, Callable[..., Any]]:
+        """Return the hooks that see the gradient of this tensor, to which more can be added."""
+        node = self._node
+        if node is None:
+            if self._hooks is None:
+                self._hooks = {}
+            return self._hooks
+        if node.hooks is None:
+            node.hooks = {}
+        return node.hooks.setdefault(self._slot, {})
 
     def bump(self) -> None:
         """Tell the engine that the numbers were written in place: a graph that saved them is now stale."""
@@ -81,19 +102,21 @@ class View:
     whose base was written to since must take its place in the graph anew (:meth:`refresh`).
     """
 
-    __slots__ = ("base", "steps", "version")
+    __slots__ = ("base", "recorded", "steps", "version")
 
-    def __init__(self, base: Any, steps: tuple[Any, ...], version: int) -> None:
+    def __init__(self, base: Any, steps: tuple[Any, ...], version: int, recorded: bool = True) -> None:
         self.base = base
         self.steps = steps
         self.version = version
+        self.recorded = recorded  # False: taken under no_grad, so it never enters its base's graph
 
     @classmethod
-    def of(cls, source: Variable, step: Any) -> View:
+    def of(cls, source: Variable, step: Any, recorded: bool) -> View:
         """Return the view that ``step`` takes of ``source``, counted from the base if that is a view itself."""
-        if source._view is not None:
-            return cls(source._view.base, (*source._view.steps, step), source.version)
-        return cls(source, (step,), source.version)
+        view = source._view
+        if view is not None:
+            return cls(view.base, (*view.steps, step), source.version, recorded and view.recorded)
+        return cls(source, (step,), source.version, recorded)
 
     def replay(self, x: Any) -> Any:
         """Take the same view of ``x``, an array or a tensor."""
@@ -106,10 +129,12 @@ class View:
         """Bring the graph of ``view`` up to date if its base was written to since it was taken."""
         if self.version != view.version:
             self.version = view.version
+            if not self.recorded:
+                return
             now = modes.now
             grad_before, now.grad = now.grad, True  # its place in the graph is not a matter of the moment's mode
             try:
                 fresh = self.replay(self.base)
             finally:
                 now.grad = grad_before
-            view._requires_grad, view._node, view._slot = fresh._requires_grad, fresh._node, fresh._slot
+            view.take_place(fresh)

@@ -120,7 +120,8 @@ class Enter(Operation, register=False):
         shown = self.crossing.run(grads)
         if self.recording:
             return shown
-        return tuple(grad.array if isinstance(grad, Variable) else grad for grad in shown)
+        # a view: somebody may hold what a hook returned, so no leaf must keep it as its own
+        return tuple(grad.array[...] if isinstance(grad, Variable) else grad for grad in shown)
 
 
 class Leave(Operation, register=False):

@@ -480,7 +480,8 @@ class Lerp(Operation):
     casting = "common"
 
     def forward(self, start: Any, end: Any, weight: Any) -> Any:
-        self.save(start, end, weight)
+        ends = self.needs[2]  # what the gradient of the weight needs
+        self.save(start if ends else None, end if ends else None, weight)
         span = end - start
         near = start + weight * span
         far = end - (1 - weight) * span  # the end itself at weight 1, which start + (end - start) may miss

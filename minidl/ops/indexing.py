@@ -377,7 +377,7 @@ class SetItem(_Indexed):
         self.value_ndim = np.ndim(value) if isinstance(value, (int, float)) else value.ndim
         self.save(*arrays)
         if not inplace:
-            x = x.copy()
+            x = self.xp.array(x)  # NumPy's scalars, too, become arrays
         x[resolve(index, arrays)] = value
         return x
 
@@ -463,7 +463,7 @@ def assign(x: Any, index: Any, value: Any) -> None:
     RangeError, ShapeError, DTypeError
         As for :func:`set_item`.
     """
-    check_writable(x, "x[...] = value")
+    check_writable(x, value, "x[...] = value")
     if isinstance(x.array, np.ndarray) and not x.array.flags.writeable:
         raise GradError("x[...] = value: this tensor is a read-only view (of expand, say); clone() it first")
     fixed, arrays = _for_writing(x, index, "x[...] = value")

@@ -116,7 +116,7 @@ def test_a_function_that_changes_is_refused() -> None:
         calls.append(1)
         return x * x if len(calls) == 1 else x * x * x
 
-    with pytest.raises(GradError, match="recorded 1 operations in forward but 2"):
+    with pytest.raises(GradError, match="recorded 1 operations in forward but 2, or others"):
         minidl.checkpoint(fickle, inputs()[0]).sum().backward()
 
 
@@ -126,7 +126,9 @@ def test_an_argument_written_to_is_refused() -> None:
     y = minidl.checkpoint(block, h, w)
     with minidl.no_grad():
         h += 1
-    with pytest.raises(GradError, match="an argument was modified in place"):
+    with pytest.raises(
+        GradError, match=r"a tensor of shape \(2,\) that the function takes or uses was modified in place"
+    ):
         y.sum().backward()
 
 
