@@ -76,8 +76,8 @@ class Region:
         twins = _nodes_since(number, outputs)
         if [type(twin) for twin in twins] != self.kinds:
             raise GradError(
-                f"checkpoint: the function recorded {len(self.kinds)} operations in forward but {len(twins)}, or others, "
-                "when run again for backward; it must do the same each time it is called"
+                f"checkpoint: the function recorded {len(self.kinds)} operations in forward, but {len(twins)} or "
+                "others when run again for backward; it must do the same each time it is called"
             )
         for reference, twin in zip(self.nodes, twins, strict=True):
             if isinstance(twin._saved, Region):  # a checkpoint within: its region knows the twin, not our node

@@ -116,7 +116,7 @@ def test_a_function_that_changes_is_refused() -> None:
         calls.append(1)
         return x * x if len(calls) == 1 else x * x * x
 
-    with pytest.raises(GradError, match="recorded 1 operations in forward but 2, or others"):
+    with pytest.raises(GradError, match="recorded 1 operations in forward, but 2 or others"):
         minidl.checkpoint(fickle, inputs()[0]).sum().backward()
 
 
