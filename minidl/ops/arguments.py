@@ -6,7 +6,7 @@ import functools
 import inspect
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, overload
 
 import numpy as np
 
@@ -16,12 +16,22 @@ from minidl.backend import is_array
 from minidl.errors import ArgumentError, DTypeError, MiniDLError, RangeError
 
 F = TypeVar("F", bound=Callable[..., Any])
+R = TypeVar("R")
 
 #: What PyTorch calls what NumPy calls.
 DIM = {"dim": "axis", "keepdim": "keepdims"}
 
 
-def takes_tensors(*tensors: str, **other_names: str) -> Callable[[F], F]:
+@overload
+def takes_tensors(*tensors: str) -> Callable[[F], F]: ...
+
+
+# a type checker cannot know the second names: such a function keeps its result's type, and takes any arguments
+@overload
+def takes_tensors(*tensors: str, **other_names: str) -> Callable[[Callable[..., R]], Callable[..., R]]: ...
+
+
+def takes_tensors(*tensors: str, **other_names: str) -> Any:
     """Let a function refuse by name what is no tensor, and its keyword arguments be written under a second name.
 
     A call that succeeds is not checked, so it costs nothing but the call of the wrapper. Operations that hand their
@@ -47,7 +57,7 @@ def takes_tensors(*tensors: str, **other_names: str) -> Callable[[F], F]:
     minidl.errors.DTypeError: first_size: argument 'x' is a list; expected a Tensor or an array of numbers...
     """
 
-    def decorate(func: F) -> F:
+    def decorate(func: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(func)
         def call(*args: Any, **kwargs: Any) -> Any:
             if kwargs:
@@ -64,7 +74,7 @@ def takes_tensors(*tensors: str, **other_names: str) -> Callable[[F], F]:
                     raise
                 raise found from error
 
-        return cast(F, call)
+        return call
 
     return decorate
 
