@@ -14,6 +14,7 @@ from minidl import ops
 from minidl._tensor_conversion import Conversion
 from minidl._tensor_graph import Graph
 from minidl._tensor_inplace import InPlace
+from minidl._tensor_numpy import NumPy
 from minidl.autograd import Variable
 from minidl.backend import default_dtype, is_array
 from minidl.formatting import format_tensor
@@ -24,7 +25,7 @@ def is_operand(x: Any) -> bool:
     return isinstance(x, (Variable, int, float, np.generic, list, tuple)) or is_array(x)
 
 
-class Tensor(InPlace, Conversion, Graph, root=True):
+class Tensor(InPlace, NumPy, Conversion, Graph, root=True):
     """An array of numbers that remembers how it was computed, so that it can be differentiated.
 
     .. math:: y = f(x) \\;\\Rightarrow\\; \\bar x = \\bar y \\, \\frac{\\partial f}{\\partial x}
@@ -64,8 +65,6 @@ class Tensor(InPlace, Conversion, Graph, root=True):
     ``torch.Tensor``, ``numpy.ndarray``.
     """
 
-    __array_priority__ = 1000
-    __array_ufunc__ = None  # array + tensor is the tensor's business
     __hash__ = Variable.__hash__  # == compares elements; identity is what hashes
 
     def __init__(self, *data: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> None:
@@ -89,6 +88,8 @@ class Tensor(InPlace, Conversion, Graph, root=True):
     __and__ = ops.bitwise_and
     __or__ = ops.bitwise_or
     __xor__ = ops.bitwise_xor
+    __lshift__ = ops.bitwise_left_shift
+    __rshift__ = ops.bitwise_right_shift
     __neg__ = ops.neg
     __abs__ = ops.abs
     __invert__ = ops.bitwise_not
@@ -136,6 +137,18 @@ class Tensor(InPlace, Conversion, Graph, root=True):
 
     def __rxor__(self, other: Any) -> Tensor:
         return ops.bitwise_xor(other, self)
+
+    def __rlshift__(self, other: Any) -> Tensor:
+        return ops.bitwise_left_shift(other, self)
+
+    def __rrshift__(self, other: Any) -> Tensor:
+        return ops.bitwise_right_shift(other, self)
+
+    def __divmod__(self, other: Any) -> tuple[Tensor, Tensor]:
+        return ops.floor_divide(self, other), ops.remainder(self, other)
+
+    def __rdivmod__(self, other: Any) -> tuple[Tensor, Tensor]:
+        return ops.floor_divide(other, self), ops.remainder(other, self)
 
     # ------------------------------------------------------------------ arithmetic.py, powers.py
 
@@ -239,6 +252,8 @@ class Tensor(InPlace, Conversion, Graph, root=True):
     bitwise_or = ops.bitwise_or
     bitwise_xor = ops.bitwise_xor
     bitwise_not = ops.bitwise_not
+    bitwise_left_shift = ops.bitwise_left_shift
+    bitwise_right_shift = ops.bitwise_right_shift
 
     # ------------------------------------------------------------------ activations.py
 

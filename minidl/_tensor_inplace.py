@@ -38,6 +38,8 @@ class InPlace:
     __iand__ = in_place(ops.bitwise_and, "&=")
     __ior__ = in_place(ops.bitwise_or, "|=")
     __ixor__ = in_place(ops.bitwise_xor, "^=")
+    __ilshift__ = in_place(ops.bitwise_left_shift, "<<=")
+    __irshift__ = in_place(ops.bitwise_right_shift, ">>=")
 
     # arithmetic.py, powers.py
     add_ = in_place(ops.add)

@@ -17,8 +17,10 @@ __all__ = [
     "allclose",
     "array_equal",
     "bitwise_and",
+    "bitwise_left_shift",
     "bitwise_not",
     "bitwise_or",
+    "bitwise_right_shift",
     "bitwise_xor",
     "eq",
     "equal",
@@ -865,3 +867,81 @@ def bitwise_not(x: Any) -> Tensor:
     ``numpy.invert``, ``torch.bitwise_not``.
     """
     return BitwiseNot.apply(x)
+
+
+class BitwiseLeftShift(Bitwise):
+    def forward(self, x: Any, y: Any) -> Any:
+        return x << y
+
+
+def bitwise_left_shift(x: Any, y: Any) -> Tensor:
+    r"""Shift the bits of integers to the left: each step doubles it.
+
+    .. math:: z = x \cdot 2^y
+
+    Parameters
+    ----------
+    x, y : Tensor, array or number, of integers, shapes that broadcast
+        ``y``, by how many bits, is not negative.
+
+    Returns
+    -------
+    Tensor, the broadcast shape
+
+    Raises
+    ------
+    ShapeError
+        If the shapes do not broadcast.
+    DTypeError
+        If an argument is not of integers.
+
+    Examples
+    --------
+    >>> import minidl
+    >>> minidl.bitwise_left_shift(minidl.tensor([1, 2]), 2)
+    tensor([4, 8])
+
+    References
+    ----------
+    ``numpy.left_shift``, ``torch.bitwise_left_shift``.
+    """
+    return BitwiseLeftShift.apply(x, y)
+
+
+class BitwiseRightShift(Bitwise):
+    def forward(self, x: Any, y: Any) -> Any:
+        return x >> y
+
+
+def bitwise_right_shift(x: Any, y: Any) -> Tensor:
+    r"""Shift the bits of integers to the right: each step halves it, rounding down.
+
+    .. math:: z = \lfloor x / 2^y \rfloor
+
+    Parameters
+    ----------
+    x, y : Tensor, array or number, of integers, shapes that broadcast
+        ``y``, by how many bits, is not negative.
+
+    Returns
+    -------
+    Tensor, the broadcast shape
+
+    Raises
+    ------
+    ShapeError
+        If the shapes do not broadcast.
+    DTypeError
+        If an argument is not of integers.
+
+    Examples
+    --------
+    >>> import minidl
+    >>> minidl.bitwise_right_shift(minidl.tensor([3, 4]), 2)
+    tensor([0, 1])
+
+    References
+    ----------
+    ``numpy.right_shift``, ``torch.bitwise_right_shift``.
+    """
+    return BitwiseRightShift.apply(x, y)

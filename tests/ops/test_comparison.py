@@ -68,6 +68,10 @@ CASES = [
     Case("bitwise_or", operator.or_, [MASK, ROW], operator.or_, operator.or_, differentiable=False),
     Case("bitwise_xor", operator.xor, [WHOLE, OTHER], operator.xor, operator.xor, differentiable=False),
     Case("bitwise_xor", operator.xor, [MASK, ROW], operator.xor, operator.xor, differentiable=False),
+    Case("bitwise_left_shift", lambda x: x << 2, [WHOLE], lambda x: x << 2, lambda x: x << 2, differentiable=False),
+    Case("bitwise_left_shift", lambda x: x << abs(x), [WHOLE], lambda x: x << abs(x), differentiable=False),
+    Case("bitwise_right_shift", lambda x: x >> 1, [WHOLE], lambda x: x >> 1, lambda x: x >> 1, differentiable=False),
+    Case("bitwise_right_shift", lambda x: 9 >> abs(x), [WHOLE], lambda x: 9 >> abs(x), differentiable=False),
     Case("bitwise_not", operator.invert, [WHOLE], operator.invert, operator.invert, differentiable=False),
     Case("bitwise_not", operator.invert, [MASK], operator.invert, operator.invert, differentiable=False),
 ]
