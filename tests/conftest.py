@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
+# The matrices of tests are small, and the pools of NumPy and PyTorch in one process steal each other's cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import numpy as np
 import pytest
 
