@@ -14,10 +14,11 @@ from minidl.data import DataLoader, TensorDataset
 from minidl.data.transforms import Pad
 from minidl.examples.report import Report
 
-#: The document's optimiser, and the same with momentum; and the accuracy that any seed reaches in ten epochs.
-SETTINGS: dict[str, tuple[dict[str, Any], float]] = {
-    "SGD(lr=0.01)": ({"lr": 0.01}, 0.90),
-    "SGD(lr=0.01, momentum=0.9)": ({"lr": 0.01, "momentum": 0.9}, 0.96),
+#: The document's optimiser, and one with larger steps that carry momentum and end small: its options, whether the
+#: learning rate falls along a cosine, and the accuracy that any seed reaches in ten epochs.
+SETTINGS: dict[str, tuple[dict[str, Any], bool, float]] = {
+    "SGD(lr=0.01)": ({"lr": 0.01}, False, 0.90),
+    "SGD(lr=0.05, momentum=0.9), cosine": ({"lr": 0.05, "momentum": 0.9}, True, 0.97),
 }
 
 
@@ -51,17 +52,21 @@ def digits(split: str) -> TensorDataset:
 def run(report: Report, epochs: int = 10, seed: int = 0) -> None:
     """Train the network once with each setting, and report how well it reads digits that it has not seen."""
     train, test = digits("train"), digits("test")
-    for name, (options, goal) in SETTINGS.items():
+    for name, (options, falling, goal) in SETTINGS.items():
         minidl.manual_seed(seed)
         model = SimpleCNN()
         optimizer = optim.SGD(model.parameters(), **options)
+        loader = DataLoader(train, batch_size=32, shuffle=True)
+        schedule = optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=epochs * len(loader))
         log = report.start(name, epochs, goal)
         for _ in range(epochs):
-            for data, target in log.batches(DataLoader(train, batch_size=32, shuffle=True)):
+            for data, target in log.batches(loader):
                 optimizer.zero_grad()
                 loss = F.nll_loss(model(data), target)
                 loss.backward()
                 optimizer.step()
+                if falling:
+                    schedule.step()
                 log.loss(loss.item())
             with minidl.no_grad():
                 log.epoch([model(data).argmax(1) for data, _ in DataLoader(test, batch_size=500)], test.tensors[1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import sys
 from pathlib import Path
@@ -128,9 +129,14 @@ def test_digits_of_28_by_28_name_the_layer_and_the_fix() -> None:
         ("float64", {"lr": 0.01, "momentum": 0.9}, 200, 1e-9),
     ],
 )
-def test_it_follows_pytorch(dtype: str, options: dict[str, float], steps: int, tolerance: float) -> None:
+def test_it_follows_pytorch(
+    dtype: str, options: dict[str, float], steps: int, tolerance: float, request: pytest.FixtureRequest
+) -> None:
     """From PyTorch's initial weights, on the same batches, the loss of every step is PyTorch's."""
     torch = pytest.importorskip("torch", reason="compares with PyTorch, which is not installed")
+    # two pools of threads that take turns would wait for each other
+    request.addfinalizer(functools.partial(torch.set_num_threads, torch.get_num_threads()))
+    torch.set_num_threads(1)
     torch.manual_seed(0)
     theirs = torch.nn.Sequential(
         torch.nn.Conv2d(1, 6, 5),
