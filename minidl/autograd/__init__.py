@@ -15,7 +15,7 @@ from minidl.autograd.modes import (
     set_detect_anomaly,
     set_grad_enabled,
 )
-from minidl.autograd.operation import OPERATIONS, Operation, cast
+from minidl.autograd.operation import OPERATIONS, Operation, cast, guarded
 from minidl.autograd.variable import Variable, wrap
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "grad",
     "gradcheck",
     "gradgradcheck",
+    "guarded",
     "hessian",
     "inference_mode",
     "is_grad_enabled",

@@ -13,7 +13,7 @@ from collections.abc import Container, Sequence
 from typing import Any
 
 from minidl.autograd.modes import modes
-from minidl.autograd.operation import Operation, has_nan
+from minidl.autograd.operation import Operation, cast, has_nan
 from minidl.autograd.variable import Variable, wrap
 from minidl.backend import is_array, namespace
 from minidl.errors import DeviceError, DTypeError, GradError, ShapeError
@@ -39,7 +39,7 @@ def _fits(grad: Any, shape: tuple[int, ...]) -> bool:
     return extra >= 0 and all(size in (1, grad.shape[axis + extra]) for axis, size in enumerate(shape))
 
 
-def initial_gradient(output: Variable, gradient: Any, name: str) -> Any:
+def initial_gradient(output: Any, gradient: Any, name: str) -> Any:
     """Return the gradient to start from, as an array or (if it was one) a tensor.
 
     Raises
@@ -74,7 +74,7 @@ def initial_gradient(output: Variable, gradient: Any, name: str) -> Any:
     if namespace(given) is not namespace(array):
         raise DeviceError(f"{name}: the gradient lives on another device than the tensor; move it there first")
     if isinstance(gradient, Variable):
-        return gradient if given.dtype == array.dtype else gradient.astype(array.dtype)
+        return gradient if given.dtype == array.dtype else cast(gradient, array.dtype)
     return given.astype(array.dtype, copy=False)
 
 
@@ -286,7 +286,7 @@ def _useful(roots: list[Operation], captures: dict[tuple[Any, int], Any]) -> set
     return useful
 
 
-def _run_hooks(hooks: dict[int, Any] | None, grad: Any, create_graph: bool) -> Any:
+def _run_hooks(hooks: dict[float, Any] | None, grad: Any, create_graph: bool) -> Any:
     """Show ``grad`` to each hook as a tensor; what a hook returns replaces it."""
     if not hooks:
         return grad

@@ -7,13 +7,13 @@ for ``torch.autograd.Function`` runs as it stands; it goes through the same door
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from minidl.autograd.modes import enable_grad, modes, no_grad
 from minidl.autograd.operation import Operation
 from minidl.autograd.variable import Variable, wrap
-from minidl.errors import DTypeError, GradError
+from minidl.errors import DTypeError, GradError, MiniDLError
 
 
 class Context:
@@ -42,6 +42,9 @@ class Context:
                 )
         self._to_save = tensors
 
+    def set_materialize_grads(self, value: bool) -> None:
+        """Accepted for PyTorch's sake, without effect: an output that nothing used always has a gradient of zeros."""
+
     def mark_non_differentiable(self, *tensors: Any) -> None:
         """Say that no gradient flows through these outputs."""
         self._constants = tensors
@@ -58,18 +61,37 @@ class _Call(Operation, register=False):
         self.context = Context()
         needs = dict(zip(positions, self.needs, strict=True))
         self.context.needs_input_grad = tuple(needs.get(i, False) for i in range(len(arguments)))
+        versions = [arguments[i].version for i in positions]
         with no_grad():
-            results = function.forward(self.context, *arguments)
+            results = _run(function, self.context, arguments)
         results = results if type(results) is tuple else (results,)
+        for i, version, needed in zip(positions, versions, self.needs, strict=True):
+            if needed and arguments[i].version != version:
+                raise GradError(
+                    f"{self.name}: forward wrote to its argument {i + 1} in place, which requires gradients; compute "
+                    "a new tensor and return that"
+                )
         for result in results:
             if not isinstance(result, Variable):
                 raise DTypeError(
                     f"{self.name}: forward returned a {type(result).__name__}; expected a Tensor or a tuple of them"
                 )
-        self.save(*(x if x is None else x.array for x in self.context._to_save))
+        saved = [x if x is None else x.array for x in self.context._to_save]
+        outs: list[Any] = []
+        for result in results:
+            out = result.array
+            if any(self.xp.may_share_memory(out, other) for other in (*arrays, *outs)):
+                out = out.copy()  # a write to the result must not reach the argument that forward returned
+                if not any(result.array is a for a in arrays):
+                    saved = [out if a is result.array else a for a in saved]
+            outs.append(out)
+        self.save(*saved)
         self.constant = [any(result is c for c in self.context._constants) for result in results]
         self.context._to_save = self.context._constants = ()  # they would hold the outputs, and these this node
-        return tuple(result.array for result in results)
+        return tuple(outs)
+
+    def _answer(self, error: Exception, arrays: Sequence[Any]) -> MiniDLError:
+        raise error  # the user's own
 
     def backward(self, *grads: Any) -> tuple[Any, ...]:
         def as_tensor(x: Any) -> Any:
@@ -95,8 +117,18 @@ class _Call(Operation, register=False):
                     f"{self.name}: backward returned a {type(grad).__name__} for argument {position + 1}; expected a "
                     "Tensor or None"
                 )
-            found.append(grad if grad is None or self.recording else grad.array)
+            # a view: the user may hold what backward returned, so no leaf must keep it as its own
+            found.append(grad if grad is None or self.recording else grad.array[...])
         return tuple(found)
+
+
+def _run(function: type[Function], context: Context, arguments: tuple[Any, ...]) -> Any:
+    """Call the user's forward, in either of PyTorch's two forms."""
+    if function.setup_context is Function.setup_context:
+        return function.forward(context, *arguments)
+    results = function.forward(*arguments)
+    function.setup_context(context, arguments, results)
+    return results
 
 
 class Function:
@@ -106,7 +138,8 @@ class Function:
 
     ``forward(ctx, *args)`` computes a tensor (or a tuple of them) from tensors and anything else; it is not recorded.
     ``backward(ctx, *grads)`` gets the gradient of each output and returns that of each argument, None where there is
-    none. If it computes with tensors only, it can be differentiated again.
+    none. If it computes with tensors only, it can be differentiated again. Where ``setup_context(ctx, inputs, output)``
+    is defined, forward takes no ``ctx``.
 
     Examples
     --------
@@ -137,6 +170,10 @@ class Function:
         raise NotImplementedError("a minidl.autograd.Function must define the static method forward(ctx, *args)")
 
     @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        """Leave on ``ctx`` what backward needs; for a ``forward`` that takes no ``ctx``."""
+
+    @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
         """Return the gradient of each argument of forward; a subclass defines this."""
         raise GradError("a minidl.autograd.Function must define the static method backward(ctx, *grads)")
@@ -157,7 +194,7 @@ class Function:
         positions = [i for i, x in enumerate(args) if isinstance(x, Variable)]
         if not positions:
             with no_grad():
-                return cls.forward(Context(), *args)
+                return _run(cls, Context(), args)
         results = _Call.apply(*(args[i] for i in positions), function=cls, arguments=args, positions=positions)
         node = next((x._node for x in results if isinstance(x._node, _Call)), None)
         if node is not None:

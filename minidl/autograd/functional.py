@@ -77,6 +77,8 @@ def grad(
     if len(factors) != len(outputs):
         raise ArgumentError(f"grad: {len(outputs)} outputs but {len(factors)} grad_outputs; give one for each")
     for position, x in enumerate(inputs):
+        if isinstance(x, Variable) and x._view is not None:
+            x._view.refresh(x)
         if not isinstance(x, Variable) or not x._requires_grad:
             raise GradError(
                 f"grad: input {position + 1} does not require gradients; create it with requires_grad=True before "
@@ -104,12 +106,21 @@ def grad(
     return tuple(results)
 
 
+def _check_tensors(values: tuple[Any, ...], name: str, what: str) -> None:
+    for position, x in enumerate(values):
+        if not isinstance(x, Variable):
+            raise DTypeError(f"{name}: {what} {position + 1} is a {type(x).__name__}; expected a Tensor")
+
+
+def _zeros_like(x: Any) -> Any:
+    return wrap(namespace(x.array).zeros_like(x.array))
+
+
 def _call(func: Callable[..., Any], inputs: tuple[Any, ...], name: str) -> tuple[tuple[Any, ...], Any]:
     """Call ``func`` on fresh leaves with the values of ``inputs``; return the leaves and the result."""
     leaves = []
-    for position, x in enumerate(inputs):
-        if not isinstance(x, Variable):
-            raise DTypeError(f"{name}: input {position + 1} is a {type(x).__name__}; expected a Tensor")
+    _check_tensors(inputs, name, "input")
+    for x in inputs:
         # an input with a graph stays connected to it, so that what is returned can be differentiated further
         if not x._requires_grad:
             check_may_require_grad(x.array)
@@ -117,7 +128,10 @@ def _call(func: Callable[..., Any], inputs: tuple[Any, ...], name: str) -> tuple
             x._requires_grad = True
         leaves.append(x)
     with enable_grad():
-        return tuple(leaves), func(*leaves)
+        out = func(*leaves)
+    if not isinstance(out, Variable):
+        raise DTypeError(f"{name}: the function returned a {type(out).__name__}; expected one Tensor")
+    return tuple(leaves), out
 
 
 def vjp(func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False) -> tuple[Any, Any]:
@@ -159,10 +173,10 @@ def vjp(func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool
     """
     leaves, out = _call(func, _as_tuple(inputs), "vjp")
     if not out._requires_grad:
-        products = tuple(leaf.detach() * 0 for leaf in leaves)
+        products = tuple(map(_zeros_like, leaves))
     else:
         found = grad(out, leaves, v, create_graph=create_graph, allow_unused=True)
-        products = tuple(leaf.detach() * 0 if g is None else g for leaf, g in zip(leaves, found, strict=True))
+        products = tuple(_zeros_like(leaf) if g is None else g for leaf, g in zip(leaves, found, strict=True))
     out = out if create_graph else out.detach()
     return out, products if isinstance(inputs, (tuple, list)) else products[0]
 
@@ -209,20 +223,22 @@ def jvp(func: Callable[..., Any], inputs: Any, v: Any, create_graph: bool = Fals
     PyTorch's ``torch.autograd.functional.jvp``.
     """
     inputs_tuple, directions = _as_tuple(inputs), _as_tuple(v)
+    _check_tensors(inputs_tuple, "jvp", "input")
+    _check_tensors(directions, "jvp", "direction")
     shapes, given = [x.shape for x in inputs_tuple], [d.shape for d in directions]
     if shapes != given:
         raise ShapeError(f"jvp: the inputs have shapes {shapes}, the directions {given}; they must be equal")
     leaves, out = _call(func, inputs_tuple, "jvp")
     if not out._requires_grad:
-        return out, out * 0
-    factor = (out.detach() * 0).requires_grad_()
+        return out, _zeros_like(out)
+    factor = _zeros_like(out).requires_grad_()
     products = grad(out, leaves, factor, create_graph=True, allow_unused=True)
     pairs = [(g, d) for g, d in zip(products, directions, strict=True) if g is not None and g._requires_grad]
     if not pairs:
-        return out.detach(), out.detach() * 0
+        return out.detach(), _zeros_like(out)
     (result,) = grad([g for g, _ in pairs], factor, [d for _, d in pairs], create_graph=create_graph, allow_unused=True)
     out = out if create_graph else out.detach()
-    return out, out.detach() * 0 if result is None else result
+    return out, _zeros_like(out) if result is None else result
 
 
 def jacobian(func: Callable[..., Any], inputs: Any, create_graph: bool = False) -> Any:
@@ -317,12 +333,14 @@ def hessian(func: Callable[..., Any], inputs: Any, create_graph: bool = False) -
     def slope(position: int) -> Callable[..., Any]:
         def of(*xs: Any) -> Any:
             out = func(*xs)
-            if out.array.size != 1:
-                raise ShapeError(f"hessian: the function must return a scalar, it returned shape {out.array.shape}")
+            array = getattr(out, "array", None)
+            if array is None or array.size != 1:
+                found = f"a {type(out).__name__}" if array is None else f"shape {array.shape}"
+                raise ShapeError(f"hessian: the function must return a scalar, it returned {found}")
             if not out._requires_grad:
-                return xs[position] * 0
+                return _zeros_like(xs[position])
             (g,) = grad(out.reshape(()), xs[position], create_graph=True, allow_unused=True)
-            return xs[position] * 0 if g is None else g
+            return _zeros_like(xs[position]) if g is None else g
 
         return of
 

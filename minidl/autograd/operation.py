@@ -400,11 +400,6 @@ class Operation:
         if base.counter is not None:
             result._view = View.of(base, (type(self), parameters, slot), recorded)
 
-    def guard(self, *parameters: Any) -> None:
-        """Refuse the gradient if one of these tensors is written to, of which ``save`` keeps no more than the array."""
-        moments = [(x.counter, x.counter[0]) for x in parameters if isinstance(x, Variable) and x.counter is not None]
-        self._versions = (*self._versions, *moments)
-
     def free(self) -> None:
         """Let go of the saved arrays: this node's backward is done."""
         self.freed = True
@@ -432,6 +427,19 @@ def described(x: Any) -> str:
     given = type(x).__name__ if library == "builtins" else f"{library}.{type(x).__name__}"
     given = f"array of {x.dtype}" if is_array(x) else given
     return f"{'an' if given[0] in 'aeiou' else 'a'} {given}"
+
+
+def guarded(result: Any, *parameters: Any) -> Any:
+    """Return ``result``, whose gradient is refused once one of ``parameters`` was written to.
+
+    For tensors whose arrays an operation takes as keyword arguments, and whose rule reads ``self.saved``: what is
+    no input has no version there.
+    """
+    node = result._node if isinstance(result, Variable) else None
+    if node is not None:
+        moments = [(x.counter, x.counter[0]) for x in parameters if isinstance(x, Variable) and x.counter is not None]
+        node._versions = (*node._versions, *moments)
+    return result
 
 
 def refusal(name: str, argument: str, x: Any, expected: str = "a Tensor or an array of numbers") -> DTypeError:

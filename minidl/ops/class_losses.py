@@ -103,15 +103,14 @@ class LabelLoss(Operation, register=False):
         xp = self.xp
         self.shape, self.dtype = x.shape, x.dtype
         self.classes = x.shape[1]
-        self.counts, self.class_weight = counts, weight
+        self.counts, self.class_weight = counts, None if weight is None else weight.copy()
         self.outside = None
         if xp is not np:  # nobody looked at the labels, to not wait for the GPU: wrong ones give nan
             self.outside = ((labels < 0) | (labels >= self.classes)) & counts
             labels = xp.where(self.outside, 0, labels)
-        if counts is not None:
-            labels = xp.where(counts, labels, 0)
-        self.at = places(xp, labels)
-        self.weight = None if weight is None else weight[labels]
+        # never the user's own array, which may hold the next batch before backward runs
+        self.at = places(xp, labels.copy() if counts is None else xp.where(counts, labels, 0))
+        self.weight = None if weight is None else weight[self.at[1]]
         return x[self.at]
 
     def reduced(self, losses: Any, reduction: str) -> Any:

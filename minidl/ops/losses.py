@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minidl.autograd import Operation, Variable, cast
+from minidl.autograd import Operation, Variable, cast, guarded
 from minidl.backend import default_dtype, device_of, gpu_in_use, is_array, namespace, quiet
 from minidl.errors import ArgumentError, DeviceError, DTypeError, RangeError, ShapeError, warn
 from minidl.ops.activations import logsigmoid
@@ -456,8 +456,8 @@ def binary_cross_entropy(input: Any, target: Any, weight: Any = None, reduction:
             f"{name}: predictions must be probabilities between 0 and 1, found {wrong:.4g}; apply sigmoid first, or "
             "use binary_cross_entropy_with_logits"
         )
-    weight = broadcast_constant(weight, input, name, "weight")
-    return BinaryCrossEntropy.apply(input, target, weight=weight, reduction=reduction)
+    factor = broadcast_constant(weight, input, name, "weight")
+    return guarded(BinaryCrossEntropy.apply(input, target, weight=factor, reduction=reduction), weight)
 
 
 class BinaryCrossEntropyWithLogits(ElementwiseLoss):
@@ -537,9 +537,10 @@ def binary_cross_entropy_with_logits(
     name = "binary_cross_entropy_with_logits"
     check_reduction(reduction, name)
     check_equal(input, target, name)
-    weight = broadcast_constant(weight, input, name, "weight")
-    pos_weight = broadcast_constant(pos_weight, input, name, "pos_weight")
-    return BinaryCrossEntropyWithLogits.apply(input, target, weight=weight, pos_weight=pos_weight, reduction=reduction)
+    factor = broadcast_constant(weight, input, name, "weight")
+    more = broadcast_constant(pos_weight, input, name, "pos_weight")
+    loss = BinaryCrossEntropyWithLogits.apply(input, target, weight=factor, pos_weight=more, reduction=reduction)
+    return guarded(loss, weight, pos_weight)
 
 
 # ---------------------------------------------------------------------- distributions

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, overload
 
-from minidl.autograd import Operation, Variable, wrap
+from minidl.autograd import Operation, Variable, guarded, wrap
 from minidl.backend import device_of, namespace
 from minidl.errors import ArgumentError, DTypeError, MiniDLError
 from minidl.ops.arguments import takes_tensors
@@ -267,18 +267,18 @@ class Where(Operation):
     casting = "common"
 
     def forward(self, x: Any, y: Any, condition: Any) -> Any:
-        self.condition = condition
+        self.save(condition)
         return self.xp.where(condition, x, y)
 
     def backward(self, grad: Any) -> Any:
-        chosen = self.condition
+        (chosen,) = self.saved
         return (
             where(chosen, grad, 0.0) if self.needs[0] else None,
             where(chosen, 0.0, grad) if self.needs[1] else None,
         )
 
     def explain(self, error: Exception, arrays: Sequence[Any]) -> MiniDLError:
-        return super().explain(error, [self.condition, *arrays])
+        return super().explain(error, [*self._saved, *arrays])
 
 
 @overload
@@ -333,4 +333,4 @@ def where(condition: Any, x: Any = None, y: Any = None) -> Tensor | tuple[Tensor
         raise DTypeError(f"where: the condition is {chosen.dtype}, expected bool; write a comparison: condition != 0")
     if traced and not isinstance(x, Variable) and not isinstance(y, Variable):
         x = wrap(as_array(x, device=device_of(chosen), copy=False))  # so that a tensor comes back
-    return Where.apply(x, y, condition=chosen)
+    return guarded(Where.apply(x, y, condition=chosen), condition)
