@@ -60,7 +60,7 @@ SECTIONS = [
 COMPUTES = ("minidl.ops.", "minidl.nn.", "minidl.optim.", "minidl.autograd.functional.", "minidl.training.metrics.")
 
 #: Part of the engine, exported for those who write operations; no user calls them.
-ENGINE_ROOM = {"Operation", "Variable", "backward", "update", "wrap"}
+ENGINE_ROOM = {"Operation", "Variable", "backward", "guarded", "update", "wrap"}
 
 #: Names that one rule does not fit: (rule, name) and why.
 EXEMPT = {
