@@ -135,6 +135,9 @@ def checkpoint(
     """
     if not modes.now.grad:
         return func(*args, **kwargs)
+    for x in (*args, *kwargs.values()):
+        if isinstance(x, Variable) and x._view is not None:
+            x._view.refresh(x)  # now, so that it is no part of the region
     region = Region(func, args, kwargs, get_rng_state())
     number = _next_number()
     outputs = func(*args, **kwargs)
