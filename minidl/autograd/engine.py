@@ -16,7 +16,7 @@ from minidl.autograd.modes import modes
 from minidl.autograd.operation import Operation, cast, has_nan
 from minidl.autograd.variable import Variable, wrap
 from minidl.backend import is_array, namespace
-from minidl.errors import DeviceError, DTypeError, GradError, ShapeError
+from minidl.errors import ArgumentError, DeviceError, DTypeError, GradError, ShapeError
 
 #: Held while a leaf's ``.grad`` changes: leaves are what threads that run backward at once have in common.
 _accumulating = threading.Lock()
@@ -319,8 +319,12 @@ def _check_backward(node: Operation, grads: Sequence[Any], results: Sequence[Any
 
 
 def backward(
-    tensors: Sequence[Variable], gradients: Sequence[Any], *, retain_graph: bool | None, create_graph: bool
+    tensors: Any, grad_tensors: Any = None, retain_graph: bool | None = None, create_graph: bool = False
 ) -> None:
     """Accumulate into every leaf's ``.grad`` the gradient of ``tensors``; ``Tensor.backward`` calls this."""
-    roots = [(x, initial_gradient(x, gradient, "backward")) for x, gradient in zip(tensors, gradients, strict=True)]
+    tensors = tensors if isinstance(tensors, (tuple, list)) else (tensors,)
+    given = grad_tensors if isinstance(grad_tensors, (tuple, list)) else (grad_tensors,) * len(tensors)
+    if len(given) != len(tensors):
+        raise ArgumentError(f"backward: {len(tensors)} tensors but {len(given)} grad_tensors; give one for each")
+    roots = [(x, initial_gradient(x, gradient, "backward")) for x, gradient in zip(tensors, given, strict=True)]
     Pass(create_graph, create_graph if retain_graph is None else retain_graph).run(roots)

@@ -32,6 +32,7 @@ from minidl.nn.activation import (
 from minidl.nn.attention import MultiheadAttention, TransformerEncoder, TransformerEncoderLayer
 from minidl.nn.containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
 from minidl.nn.conv import Conv1d, Conv2d, ConvTranspose2d
+from minidl.nn.distance import CosineSimilarity, PairwiseDistance
 from minidl.nn.dropout import Dropout, Dropout2d
 from minidl.nn.embedding import Embedding
 from minidl.nn.linear import Dense, Linear

@@ -30,5 +30,6 @@ from minidl.ops.sampling import *
 from minidl.ops.scans import *
 from minidl.ops.selection import *
 from minidl.ops.shape import *
+from minidl.ops.similarity import *
 from minidl.ops.sorting import *
 from minidl.ops.trigonometry import *

@@ -10,7 +10,7 @@ from typing import Any, TypeVar, overload
 
 import numpy as np
 
-from minidl.autograd import Variable
+from minidl.autograd import Variable, update, wrap
 from minidl.autograd.operation import ragged, refusal
 from minidl.backend import is_array
 from minidl.errors import ArgumentError, DTypeError, MiniDLError, RangeError
@@ -181,3 +181,12 @@ def shape_of(x: Any, name: str, argument: str) -> tuple[int, ...]:
         return np.shape(x)
     except ValueError:
         raise ragged(name, repr(argument)) from None
+
+
+def into(out: Any, result: Any, name: str) -> Any:
+    """Return ``result``, written into ``out`` first if one is given: what ``out=`` asks of an operation."""
+    if out is None:
+        return result
+    if not isinstance(out, Variable):
+        raise refusal(name, "'out'", out, "a Tensor")
+    return update(out, result if isinstance(result, Variable) else wrap(result), f"{name}(out=)")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from minidl.autograd import Operation
 from minidl.backend import quiet
 from minidl.errors import ArgumentError
+from minidl.ops.arguments import into
 
 if TYPE_CHECKING:
     from minidl._tensor import Tensor
@@ -43,7 +44,7 @@ class Add(Operation):
         return grad, grad
 
 
-def add(x: Any, y: Any, *, alpha: float = 1) -> Tensor:
+def add(x: Any, y: Any, *, alpha: float = 1, out: Any = None) -> Tensor:
     r"""Return the sum of two tensors.
 
     .. math:: z = x + \alpha y
@@ -53,6 +54,8 @@ def add(x: Any, y: Any, *, alpha: float = 1) -> Tensor:
     x, y : Tensor, array or number, shapes that broadcast
     alpha : float
         A factor for ``y``.
+    out : Tensor, optional
+        Where to write the result, which has its shape.
 
     Returns
     -------
@@ -75,7 +78,8 @@ def add(x: Any, y: Any, *, alpha: float = 1) -> Tensor:
     ----------
     ``numpy.add``, ``torch.add``.
     """
-    return Add.apply(x, y if alpha == 1 else mul(y, alpha))
+    z = Add.apply(x, y if alpha == 1 else mul(y, alpha))
+    return z if out is None else into(out, z, "add")
 
 
 class Sub(Operation):
@@ -88,7 +92,7 @@ class Sub(Operation):
         return grad, -grad if self.needs[1] else None
 
 
-def sub(x: Any, y: Any, *, alpha: float = 1) -> Tensor:
+def sub(x: Any, y: Any, *, alpha: float = 1, out: Any = None) -> Tensor:
     r"""Return the difference of two tensors.
 
     .. math:: z = x - \alpha y
@@ -98,6 +102,8 @@ def sub(x: Any, y: Any, *, alpha: float = 1) -> Tensor:
     x, y : Tensor, array or number, shapes that broadcast
     alpha : float
         A factor for ``y``.
+    out : Tensor, optional
+        Where to write the result, which has its shape.
 
     Returns
     -------
@@ -120,7 +126,8 @@ def sub(x: Any, y: Any, *, alpha: float = 1) -> Tensor:
     ----------
     ``numpy.subtract``, ``torch.sub``.
     """
-    return Sub.apply(x, y if alpha == 1 else mul(y, alpha))
+    z = Sub.apply(x, y if alpha == 1 else mul(y, alpha))
+    return z if out is None else into(out, z, "sub")
 
 
 class Mul(Operation):
@@ -135,7 +142,7 @@ class Mul(Operation):
         return grad * y if self.needs[0] else None, grad * x if self.needs[1] else None
 
 
-def mul(x: Any, y: Any) -> Tensor:
+def mul(x: Any, y: Any, *, out: Any = None) -> Tensor:
     r"""Return the product of two tensors, element by element.
 
     .. math:: z = x y
@@ -143,6 +150,8 @@ def mul(x: Any, y: Any) -> Tensor:
     Parameters
     ----------
     x, y : Tensor, array or number, shapes that broadcast
+    out : Tensor, optional
+        Where to write the result, which has its shape.
 
     Returns
     -------
@@ -165,7 +174,8 @@ def mul(x: Any, y: Any) -> Tensor:
     ----------
     ``numpy.multiply``, ``torch.mul``.
     """
-    return Mul.apply(x, y)
+    z = Mul.apply(x, y)
+    return z if out is None else into(out, z, "mul")
 
 
 class Div(Operation):
@@ -183,7 +193,7 @@ class Div(Operation):
         return grad_x, -grad_x * x / y if self.needs[1] else None
 
 
-def div(x: Any, y: Any, *, rounding_mode: str | None = None) -> Tensor:
+def div(x: Any, y: Any, *, rounding_mode: str | None = None, out: Any = None) -> Tensor:
     r"""Return the quotient of two tensors, element by element; integers divide to floats.
 
     .. math:: z = x / y
@@ -193,6 +203,8 @@ def div(x: Any, y: Any, *, rounding_mode: str | None = None) -> Tensor:
     x, y : Tensor, array or number, shapes that broadcast
     rounding_mode : {None, "floor", "trunc"}
         Round down, or toward zero; integers then stay integers, and there is no gradient.
+    out : Tensor, optional
+        Where to write the result, which has its shape.
 
     Returns
     -------
@@ -219,12 +231,14 @@ def div(x: Any, y: Any, *, rounding_mode: str | None = None) -> Tensor:
     ``numpy.true_divide``, ``torch.div``.
     """
     if rounding_mode is None:
-        return Div.apply(x, y)
-    if rounding_mode == "floor":
-        return floor_divide(x, y)
-    if rounding_mode == "trunc":
-        return TruncDivide.apply(x, y)
-    raise ArgumentError(f"div: unknown rounding_mode {rounding_mode!r}; expected None, 'floor' or 'trunc'")
+        z = Div.apply(x, y)
+    elif rounding_mode == "floor":
+        z = floor_divide(x, y)
+    elif rounding_mode == "trunc":
+        z = TruncDivide.apply(x, y)
+    else:
+        raise ArgumentError(f"div: unknown rounding_mode {rounding_mode!r}; expected None, 'floor' or 'trunc'")
+    return z if out is None else into(out, z, "div")
 
 
 class Neg(Operation):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from minidl.autograd import Operation
 from minidl.errors import MiniDLError, ShapeError
-from minidl.ops.arguments import shape_of, takes_tensors
+from minidl.ops.arguments import into, shape_of, takes_tensors
 from minidl.ops.arithmetic import add, mul
 from minidl.ops.contraction import einsum, tensordot
 from minidl.ops.shape import reshape
@@ -86,7 +86,7 @@ class Matmul(Operation):
         return super().explain(error, arrays)
 
 
-def matmul(x: Any, y: Any) -> Tensor:
+def matmul(x: Any, y: Any, *, out: Any = None) -> Tensor:
     r"""Return the product of two matrices, of a matrix and a vector, or of batches of them.
 
     .. math:: z_{n u} = \sum_d x_{n d} y_{d u}
@@ -96,6 +96,8 @@ def matmul(x: Any, y: Any) -> Tensor:
     x : Tensor or array, of shape (D,), (N, D) or (..., N, D)
     y : Tensor or array, of shape (D,), (D, U) or (..., D, U)
         The axes before the last two broadcast.
+    out : Tensor, optional
+        Where to write the result, which has its shape.
 
     Returns
     -------
@@ -122,7 +124,8 @@ def matmul(x: Any, y: Any) -> Tensor:
         raise ShapeError(f"matmul: shapes {x_shape} and {y_shape}: a scalar has no axis to sum over; multiply with *")
     if x_shape[-1] != y_shape[-2 if len(y_shape) > 1 else 0]:
         raise ShapeError(_misfit("matmul", x_shape, y_shape))
-    return Matmul.apply(x, y)
+    z = Matmul.apply(x, y)
+    return z if out is None else into(out, z, "matmul")
 
 
 def _misfit(name: str, x: tuple[int, ...], y: tuple[int, ...]) -> str:

@@ -13,7 +13,7 @@ import pytest
 import minidl
 from minidl.autograd import Operation
 from minidl.autograd.engine import unbroadcast
-from minidl.errors import DTypeError, GradError, ShapeError
+from minidl.errors import ArgumentError, DTypeError, GradError, ShapeError
 
 
 def leaf(*values: float) -> Any:
@@ -63,6 +63,36 @@ def test_a_leaf_may_meet_its_gradient_again_in_the_same_pass() -> None:
     out.sum().backward()
     np.testing.assert_array_equal(x.grad.array, [5, 5])
     np.testing.assert_array_equal(y.grad.array, [2, 2])
+
+
+def test_a_leaf_may_get_both_gradients_of_one_operation() -> None:
+    x = leaf(1.0, 2.0)
+    (x * x).sum().backward()
+    np.testing.assert_array_equal(x.grad.array, [2, 4])
+
+
+def test_what_a_rule_returns_broadcast_is_summed_into_the_leafs_own_array() -> None:
+    x = leaf(1.0, 2.0)
+    y = x + minidl.ones(3, 2)
+    y.retain_grad()
+    y.backward(minidl.ones(3, 2))
+    x.grad.array += 1
+    np.testing.assert_array_equal(x.grad.array, [4, 4])
+    np.testing.assert_array_equal(y.grad.array, np.ones((3, 2)))
+
+
+def test_recorded_gradients_are_not_shared_either() -> None:
+    x, y, start = leaf(1.0), leaf(2.0), minidl.ones(1)
+    (x + y).backward(start, create_graph=True)
+    assert x.grad is not y.grad
+    x.grad.array += 10
+    assert y.grad.item() == start.item() == 1
+
+
+def test_a_recorded_gradient_has_the_dtype_of_its_leaf() -> None:
+    x = leaf(1.0)
+    x.backward(minidl.ones(1, dtype="float64"), create_graph=True)
+    assert x.grad.dtype == np.float32
 
 
 def test_a_given_gradient_is_copied() -> None:
@@ -227,6 +257,36 @@ def test_writing_to_a_leaf_is_refused_while_recording() -> None:
     assert x.version == 1
 
 
+def test_writing_after_a_recorded_pass_is_refused_in_the_second() -> None:
+    x = leaf(1.0, 2.0)
+    y = x * 1
+    (g,) = minidl.grad((y**3).sum(), x, create_graph=True)
+    with minidl.no_grad():
+        y.add_(1)
+    with pytest.raises(GradError, match="modified in place"):
+        g.sum().backward()
+
+
+def test_replacing_the_numbers_of_a_leaf_is_refused_in_a_recorded_pass() -> None:
+    x = leaf(1.0, 2.0)
+    y = (x * x).sum()
+    x.data = minidl.tensor([5.0, 6.0])
+    with pytest.raises(
+        GradError, match="mul: cannot be differentiated twice: the numbers of a leaf it needs were replaced"
+    ):
+        minidl.grad(y, x, create_graph=True)
+    y.backward()  # has what it needs
+    np.testing.assert_array_equal(x.grad.array, [2, 4])
+
+
+def test_a_gradient_that_cannot_be_accumulated_into_is_refused() -> None:
+    x = leaf(1.0, 2.0)
+    with pytest.raises(DTypeError, match=r"grad: a gradient of int64 for a tensor of float32.*value.to\(x.dtype\)"):
+        x.grad = minidl.tensor([1, 2])
+    with pytest.raises(GradError, match=r"grad: a read-only view .*clone\(\)"):
+        x.grad = minidl.ones(1).expand(2)
+
+
 # ---------------------------------------------------------------------- memory
 
 
@@ -314,6 +374,81 @@ def test_a_hook_must_keep_the_shape() -> None:
         (x * 1).sum().backward()
 
 
+def test_a_hook_on_a_leaf_sees_its_whole_gradient_once() -> None:
+    x = leaf(1.0, 2.0)
+    seen = []
+    x.register_hook(lambda g: seen.append(g.tolist()) or g.clip(None, 4.0))
+    y = (x * 2 + x * 3).sum()
+    y.backward(retain_graph=True)
+    assert seen == [[5, 5]]
+    np.testing.assert_array_equal(x.grad.array, [4, 4])
+    (g,) = minidl.grad(y, x, create_graph=True)
+    np.testing.assert_array_equal(g.array, [4, 4])
+
+
+def test_grad_calls_no_hook_of_other_leaves() -> None:
+    x, w = leaf(1.0), leaf(1.0)
+    calls = []
+    w.register_hook(calls.append)
+    minidl.grad((x * w).sum(), x)
+    assert calls == []
+
+
+def test_a_hook_that_keeps_its_gradient_keeps_a_copy_of_the_leafs() -> None:
+    x = leaf(1.0)
+    kept = []
+    x.register_hook(kept.append)
+    (x * 2).sum().backward()
+    (x * 2).sum().backward()
+    assert [g.item() for g in kept] == [2, 2]
+    assert x.grad.item() == 4
+
+
+def test_a_hook_that_fails_leaves_the_modes_as_they_were() -> None:
+    x = leaf(1.0)
+    y = x * x
+
+    def fail(g: Any) -> None:
+        raise RuntimeError("no")
+
+    handle = y.register_hook(fail)
+    for create_graph in (False, True):
+        with pytest.raises(RuntimeError, match="no"):
+            (y * y).sum().backward(create_graph=create_graph)
+        assert minidl.is_grad_enabled()
+    handle.remove()
+    (y * y).sum().backward()
+    assert x.grad.item() == 4
+    assert not x.grad.requires_grad
+
+
+def test_retain_grad_comes_after_all_hooks() -> None:
+    x = leaf(1.0, 2.0)
+    y = x * 3
+    y.retain_grad()
+    y.register_hook(lambda g: g * 10)
+    y.sum().backward()
+    np.testing.assert_array_equal(y.grad.array, [10, 10])
+
+
+def test_retain_grad_follows_the_tensor_through_writes() -> None:
+    x = leaf(1.0, 2.0)
+    base = x * 2
+    row = base[0]
+    seen = []
+    base.retain_grad()
+    base.register_hook(lambda g: seen.append(g.tolist()))
+    row.retain_grad()
+    base *= 3
+    assert base.retains_grad
+    assert row.retains_grad
+    (base.sum() + 4 * row).backward()
+    np.testing.assert_array_equal(base.grad.array, [5, 1])
+    assert row.grad.item() == 4
+    assert seen == [[15, 3]]  # a hook stays with the value it was registered on
+    np.testing.assert_array_equal(x.grad.array, [30, 6])
+
+
 def test_retain_grad() -> None:
     x = leaf(1.0, 2.0)
     y = x * 3
@@ -334,6 +469,19 @@ def test_modes_belong_to_their_thread() -> None:
     assert seen == [True]
 
 
+def test_threads_lose_no_gradient_of_a_leaf_they_share() -> None:
+    x = minidl.zeros(100_000, requires_grad=True)
+    threads = [
+        threading.Thread(target=lambda: [(x * 2).sum().backward() for _ in range(5)])  # NumPy releases the GIL in it
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(x.grad.tolist()) == {40.0}
+
+
 def test_threads_differentiate_at_once() -> None:
     results: list[float] = []
 
@@ -351,3 +499,15 @@ def test_threads_differentiate_at_once() -> None:
     for thread in threads:
         thread.join()
     assert results == [201.0] * 8
+
+
+def test_several_tensors_at_once() -> None:
+    x = minidl.tensor([1.0, 2.0], requires_grad=True)
+    minidl.autograd.backward([(x * 2).sum(), x * 3], [None, minidl.tensor([1.0, 10.0])])
+    assert x.grad.tolist() == [5, 32]
+    minidl.autograd.backward([(x * 2).sum(), x.sum()])
+    assert x.grad.tolist() == [8, 35]
+    minidl.autograd.backward(x.sum())
+    assert x.grad.tolist() == [9, 36]
+    with pytest.raises(ArgumentError, match="backward: 2 tensors but 1 grad_tensors; give one for each"):
+        minidl.autograd.backward([x, x], [None])

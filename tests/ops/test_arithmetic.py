@@ -245,3 +245,19 @@ def test_numpy_and_pytorch_names_are_one():
     assert minidl.divide is minidl.true_divide is minidl.div
     assert minidl.negative is minidl.neg
     assert minidl.mod is minidl.remainder
+
+
+@pytest.mark.parametrize("name", ["add", "sub", "mul", "div", "matmul"])
+def test_out(name: str, rng: np.random.Generator) -> None:
+    function = getattr(minidl, name)
+    x, y = (minidl.tensor(rng.standard_normal((3, 3)).astype(np.float32)) for _ in range(2))
+    out, expected = minidl.zeros(3, 3), function(x, y)
+    version = out.version
+    assert function(x, y, out=out) is out
+    assert out.version == version + 1
+    assert minidl.equal(out, expected)
+    assert minidl.equal(function(x.array, y.array, out=minidl.zeros(3, 3)), expected)
+    with pytest.raises(ShapeError, match=rf"{name}\(out=\): the result has shape \(3, 3\)"):
+        function(x, y, out=minidl.zeros(3))
+    with pytest.raises(DTypeError, match=f"{name}: argument 'out' is"):
+        function(x, y, out=np.zeros((3, 3)))
