@@ -6,6 +6,8 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from minidl import autograd
 from minidl.autograd import Variable, wrap
 from minidl.autograd.hooks import KEEP, RemovableHandle
@@ -55,6 +57,13 @@ class Graph(Variable):
                 raise ShapeError(
                     f"grad: a gradient of shape {value.array.shape} for a tensor of shape {self.array.shape}"
                 )
+            if value.array.dtype != self.array.dtype:
+                raise DTypeError(
+                    f"grad: a gradient of {value.array.dtype} for a tensor of {self.array.dtype}; convert it first: "
+                    "value.to(x.dtype)"
+                )
+            if isinstance(value.array, np.ndarray) and not value.array.flags.writeable:
+                raise GradError("grad: a read-only view (of expand, say) cannot be accumulated into; clone() it first")
         self._grad = value
 
     def backward(self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False) -> None:

@@ -81,6 +81,16 @@ def test_what_somebody_else_saved_must_not_be_overwritten():
         y.sum().backward()
 
 
+@pytest.mark.parametrize("target", [np.s_[1], np.s_[:, 2], np.s_[::-1, 1], np.s_[1:3]])
+@pytest.mark.parametrize("source", [np.s_[0], np.s_[2], np.s_[:, 2], np.s_[:, 1], np.s_[2, ::-1]])
+def test_a_part_is_written_over_another(target, source):
+    values = np.arange(9.0).reshape(3, 3)
+    x = minidl.tensor(values)
+    x[target] = x[source]
+    values[target] = values[source].copy()
+    np.testing.assert_array_equal(x.array, values)
+
+
 def test_what_does_not_fit():
     x = minidl.ones(3)
     with pytest.raises(ShapeError, match=r"add_: the result has shape \(2, 3\), which does not fit in place"):

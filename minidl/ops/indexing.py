@@ -378,6 +378,8 @@ class SetItem(_Indexed):
         self.save(*arrays)
         if not inplace:
             x = self.xp.array(x)  # NumPy's scalars, too, become arrays
+        elif is_array(value) and self.xp.may_share_memory(x, value):
+            value = value.copy()  # NumPy gets a[:, 2] = a[1] wrong: it overwrites what it has yet to read
         x[resolve(index, arrays)] = value
         return x
 
