@@ -20,7 +20,8 @@ from minidl.errors import DTypeError, GradError
 
 
 def _check_inputs(inputs: Sequence[Any], name: str) -> list[Any]:
-    wanted = [x for x in inputs if isinstance(x, Variable) and x._requires_grad]
+    # once each, even if the function takes it twice
+    wanted = list(dict.fromkeys(x for x in inputs if isinstance(x, Variable) and x._requires_grad))
     for x in wanted:
         if x.array.dtype != np.float64:
             raise DTypeError(f"{name}: finite differences need float64 inputs, got {x.array.dtype}; use x.double()")
@@ -105,9 +106,9 @@ def gradcheck(
     size = sum(float(np.abs(term).sum()) for term in terms)
 
     def shifted(step: float) -> list[np.ndarray]:
-        moved = iter(wrap(x.array + step * _like(x.array, v)) for x, v in zip(wanted, directions, strict=True))
+        moved = {id(x): wrap(x.array + step * _like(x.array, v)) for x, v in zip(wanted, directions, strict=True)}
         with no_grad():
-            out = func(*(next(moved) if any(x is w for w in wanted) else x for x in inputs))
+            out = func(*(moved.get(id(x), x) for x in inputs))
         return [to_numpy(y.array) for y in _float_outputs(out)]
 
     plus, minus = shifted(eps), shifted(-eps)

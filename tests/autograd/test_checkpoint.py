@@ -135,3 +135,50 @@ def test_an_argument_written_to_is_refused() -> None:
 def test_without_recording_it_is_a_call() -> None:
     with minidl.no_grad():
         assert not minidl.checkpoint(block, *inputs()).requires_grad
+
+
+def test_a_parameter_written_to_is_refused() -> None:
+    x, w = inputs()
+    y = minidl.checkpoint(lambda x: (x * w).exp(), x).sum()
+    with minidl.no_grad():
+        w += 1
+    with pytest.raises(
+        GradError, match=r"a tensor of shape \(2,\) that the function takes or uses was modified in place"
+    ):
+        y.backward()
+    y = minidl.checkpoint(lambda x, w: (x * w).exp(), x, w=w).sum()
+    with minidl.no_grad():
+        w += 1
+    with pytest.raises(GradError, match="modified in place"):
+        y.backward()
+
+
+def test_as_many_but_other_operations_are_refused() -> None:
+    operations = iter([minidl.exp, minidl.sqrt])
+    x, _ = inputs()
+    y = minidl.checkpoint(lambda x: next(operations)(x * x), x)
+    with pytest.raises(GradError, match="recorded 2 operations in forward, but 2 or others when run again"):
+        y.sum().backward()
+
+
+def test_a_view_that_its_base_left_behind() -> None:
+    x, w = inputs()
+    base = x * 1
+    part = base[:1]
+    base *= w
+    minidl.checkpoint(lambda part: part.sin() * part, part).sum().backward()
+    t = (x * w).array[0]
+    np.testing.assert_allclose(w.grad.array, [(np.cos(t) * t + np.sin(t)) * 0.3, 0])
+
+
+def test_writes_inside() -> None:
+    def func(x: Any) -> Any:
+        h = x * 2
+        h += x.tanh()
+        row = h[None]
+        row *= x
+        return h.sin() * x
+
+    x, _ = inputs()
+    assert minidl.gradcheck(lambda x: minidl.checkpoint(func, x), x)
+    assert minidl.gradgradcheck(lambda x: minidl.checkpoint(func, x), x)

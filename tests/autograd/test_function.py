@@ -182,3 +182,102 @@ def test_a_saved_tensor_is_guarded() -> None:
         y += 1
     with pytest.raises(GradError, match=r"Scale: a tensor it needs.*modified in place"):
         z.backward()
+
+
+class Same(Function):
+    """Returns its argument, or a view of it."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, view: bool) -> Any:
+        y = x[...] if view else x
+        ctx.save_for_backward(y)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        (y,) = ctx.saved_tensors
+        return grad * y, None
+
+
+@pytest.mark.parametrize("view", [False, True])
+def test_what_returns_its_argument_does_not_share_it(view: bool) -> None:
+    x = double(1.0, 2.0)
+    h = x * 1
+    y = Same.apply(h, view)
+    y += 10
+    assert h.tolist() == [1, 2]
+    h += 1
+    assert y.tolist() == [11, 12]
+    (g,) = minidl.grad(Same.apply(x, view).sum(), x)
+    assert g.tolist() == [1, 2]
+
+
+class Squares(Function):
+    """The form in which a context is set up apart from forward."""
+
+    @staticmethod
+    def forward(x: Any) -> Any:
+        return x * x
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        (x,) = inputs
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(x)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        (x,) = ctx.saved_tensors
+        return 2 * x * grad
+
+
+def test_setup_context() -> None:
+    x = double(1.0, 2.0)
+    assert Squares.apply(x.detach()).tolist() == [1, 4]
+    assert minidl.gradcheck(Squares.apply, x)
+    assert minidl.gradgradcheck(Squares.apply, x)
+
+
+def test_a_gradient_does_not_share_memory_with_what_backward_returned() -> None:
+    class First(Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any, y: Any) -> Any:
+            ctx.save_for_backward(y)
+            return (x * y).sum()
+
+        @staticmethod
+        def backward(ctx: Any, grad: Any) -> Any:
+            return ctx.saved_tensors[0], None  # right for an upstream gradient of 1
+
+    x, y = double(1.0, 2.0), minidl.tensor(np.array([3.0, 4.0]))
+    First.apply(x, y).backward()
+    First.apply(x, y).backward()
+    assert x.grad.tolist() == [6, 8]
+    assert y.tolist() == [3, 4]
+
+
+def test_a_forward_that_writes_to_what_is_differentiated_is_refused() -> None:
+    class Add(Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any, count: Any) -> Any:
+            count += 1  # a statistic may change
+            x += 1
+            return x
+
+    x, count = double(1.0) * 1, minidl.zeros(1)
+    with pytest.raises(GradError, match="Add: forward wrote to its argument 1 in place, which requires gradients"):
+        Add.apply(x, count)
+    assert Add.apply(minidl.zeros(1), count).tolist() == [1]
+    assert count.tolist() == [2]
+
+
+def test_the_users_own_exceptions_come_through() -> None:
+    class Fails(Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            raise ValueError("operands could not be broadcast, says the user")
+
+    with pytest.raises(ValueError, match="says the user") as caught:
+        Fails.apply(double(1.0))
+    assert type(caught.value) is ValueError
+    assert minidl.is_grad_enabled()

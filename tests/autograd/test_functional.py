@@ -156,6 +156,42 @@ def test_functions_do_not_touch_their_inputs() -> None:
     assert not x.requires_grad
 
 
+def test_functions_must_return_a_tensor() -> None:
+    x = minidl.tensor([1.0, 2.0])
+    with pytest.raises(DTypeError, match="vjp: the function returned a tuple; expected one Tensor"):
+        minidl.vjp(lambda x: (x, x), x)
+    with pytest.raises(DTypeError, match="jacobian: the function returned a float; expected one Tensor"):
+        minidl.jacobian(lambda x: 1.0, x)
+    with pytest.raises(ShapeError, match="hessian: the function must return a scalar, it returned a float"):
+        minidl.hessian(lambda x: 1.0, x)
+    with pytest.raises(DTypeError, match="jvp: direction 1 is a list; expected a Tensor"):
+        minidl.jvp(lambda x: x, (x,), ([1.0, 1.0],))
+    with pytest.raises(DTypeError, match="grad: expected a Tensor to differentiate, got a float"):
+        minidl.grad(1.0, double(1.0))
+
+
+def test_results_without_gradient_give_zeros() -> None:
+    x = minidl.tensor([1.0, -2.0])
+    assert minidl.vjp(lambda x: x > 0, x, minidl.ones(2))[1].tolist() == [0, 0]
+    assert minidl.jvp(lambda x: x > 0, x, x)[1].tolist() == [0, 0]
+    assert minidl.jacobian(lambda x: x > 0, x).tolist() == [[0, 0], [0, 0]]
+    assert minidl.hessian(lambda x: (x > 0).sum(), x).tolist() == [[0, 0], [0, 0]]
+
+
+def test_unused_inputs_and_infinities_give_zeros() -> None:
+    x, y = minidl.tensor([1.0]), minidl.tensor([float("inf")])
+    assert minidl.vjp(lambda x, y: x * 2, (x, y), minidl.ones(1))[1][1].tolist() == [0]
+    assert minidl.jvp(lambda x, y: x * 2 + y, (x, y), (x, x))[1].tolist() == [3]
+    assert minidl.hessian(lambda x, y: (x * x).sum(), (x, y))[1][1].tolist() == [[0]]
+
+
+def test_grad_of_a_view_that_was_left_behind() -> None:
+    base = minidl.ones(3)
+    part = base[:2]
+    base *= double(2.0)[0]
+    assert minidl.grad(part.sum(), part)[0].tolist() == [1, 1]
+
+
 # ---------------------------------------------------------------------- gradcheck
 
 
@@ -192,3 +228,16 @@ def test_gradcheck_wants_float64() -> None:
         minidl.gradcheck(lambda x: x, minidl.tensor([1.0]))
     with pytest.raises(GradError, match="cut off from its inputs"):
         minidl.gradcheck(lambda x: x.detach(), double(1.0))
+
+
+def test_gradcheck_takes_one_tensor_twice() -> None:
+    x = double(1.0, -2.0)
+    assert minidl.gradcheck(lambda x, y: x * x * y, (x, x))
+    assert minidl.gradgradcheck(lambda x, y: x * x * y, (x, x))
+
+
+def test_gradcheck_sees_an_output_that_was_cut_off() -> None:
+    x = double(1.0, -2.0)
+    assert not minidl.gradcheck(lambda x: (x * x, (x * 2).detach()), x, raise_exception=False)
+    assert not minidl.gradcheck(lambda x: x * x.detach(), x, raise_exception=False)
+    assert not minidl.gradgradcheck(lambda x: x.detach() * x * x, x, raise_exception=False)
