@@ -101,6 +101,12 @@ def test_dtype_methods(method: str, dtype: str) -> None:
     assert getattr(minidl, method if method != "long" else "int64") == dtype
 
 
+def test_numbers_beyond_a_dtype_convert_without_a_warning() -> None:
+    x = minidl.tensor([float("nan"), 1e30])
+    assert x.half().tolist()[1] == float("inf")
+    assert x.long().dtype == minidl.int64
+
+
 def test_to() -> None:
     x = minidl.ones(2, requires_grad=True)
     assert x.to("cpu") is x

@@ -15,7 +15,7 @@ from typing import Any
 from minidl.autograd.modes import modes
 from minidl.autograd.operation import Operation, cast, has_nan
 from minidl.autograd.variable import Variable, wrap
-from minidl.backend import is_array, namespace
+from minidl.backend import is_array, namespace, quiet
 from minidl.errors import ArgumentError, DeviceError, DTypeError, GradError, ShapeError
 
 #: Held while a leaf's ``.grad`` changes: leaves are what threads that run backward at once have in common.
@@ -108,6 +108,7 @@ class Pass:
         self.owned: set[int] = set()  # ids of pending arrays that nobody else holds: they may be added to in place
         self.hooked: dict[Any, Any] = {}  # the gradients so far of leaves with hooks, which see the sum
 
+    @quiet  # here once, so that no rule need be
     def run(self, roots: Sequence[tuple[Variable, Any]]) -> None:
         """Start from (tensor, gradient) pairs and visit every node that leads anywhere."""
         modes_now = modes.now

@@ -35,7 +35,7 @@ import numpy as np
 
 from minidl.autograd.modes import modes
 from minidl.autograd.variable import Variable, View, wrap
-from minidl.backend import as_dtype, common_dtype, default_dtype, device_of, devices, is_array, namespace
+from minidl.backend import as_dtype, common_dtype, default_dtype, device_of, devices, is_array, namespace, quiet
 from minidl.errors import ArgumentError, DeviceError, DTypeError, GradError, MiniDLError, RangeError, ShapeError
 
 #: Every operation there is, by name. Tests walk it, so that none goes unchecked.
@@ -473,6 +473,7 @@ def caller_line() -> str:
 class Cast(Operation):
     """Another dtype for the same values; the gradient returns in the old one."""
 
+    @quiet
     def forward(self, x: Any, dtype: Any) -> Any:
         self.before = x.dtype
         return x.astype(dtype)

@@ -60,8 +60,8 @@ class Device:
 
 CPU = Device("cpu")
 
-#: Decorates a forward or backward whose arithmetic may meet 1/0, inf - inf or an overflow: the result says so
-#: (inf, nan), as in PyTorch, and NumPy's warning is not wanted. CuPy never warns.
+#: Decorates a forward whose arithmetic may meet 1/0, inf - inf or an overflow: the result says so (inf, nan), as in
+#: PyTorch, and NumPy's warning is not wanted. A backward pass is quiet as a whole. CuPy never warns.
 quiet = np.errstate(all="ignore")
 
 _lock = threading.Lock()

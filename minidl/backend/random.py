@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from minidl.backend.devices import CPU, Device, cupy
-from minidl.errors import DeviceError
+from minidl.errors import ArgumentError, DeviceError, DTypeError
 
 _seed: int | None = None
 _generators: dict[Device, Any] = {}
@@ -33,6 +34,13 @@ def manual_seed(seed: int) -> None:
     seed : int
         Any non-negative integer.
 
+    Raises
+    ------
+    DTypeError
+        If it is not an integer.
+    ArgumentError
+        If it is negative.
+
     Examples
     --------
     >>> import minidl
@@ -43,10 +51,16 @@ def manual_seed(seed: int) -> None:
     True
     """
     global _seed
+    try:
+        seed = operator.index(seed)
+    except TypeError:
+        raise DTypeError(f"manual_seed: the seed must be an integer, got {seed!r}") from None
+    if seed < 0:
+        raise ArgumentError(f"manual_seed: the seed must not be negative, got {seed}")
     if _own.generator is not None:
-        _own.generator = np.random.default_rng(int(seed))
+        _own.generator = np.random.default_rng(seed)
         return
-    _seed = int(seed)
+    _seed = seed
     _generators.clear()
 
 

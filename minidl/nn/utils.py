@@ -18,7 +18,11 @@ __all__ = ["clip_grad_norm_", "clip_grad_value_", "parameters_to_vector", "vecto
 
 def gradients(parameters: Any, name: str) -> list[Any]:
     """Return the gradients there are, as tensors."""
-    listed: list[Any] = [parameters] if isinstance(parameters, Variable) else list(parameters)
+    try:
+        listed: list[Any] = [parameters] if isinstance(parameters, Variable) else list(parameters)
+    except TypeError:
+        what = type(parameters).__name__
+        raise DTypeError(f"{name}: expected tensors, got a {what}; pass model.parameters()") from None
     for position, p in enumerate(listed):
         if not isinstance(p, Variable):
             raise DTypeError(f"{name}: parameter {position} is of type {type(p).__name__}; expected tensors")

@@ -186,7 +186,6 @@ class Div(Operation):
         self.save(x if self.needs[1] else None, y)
         return x / y
 
-    @quiet
     def backward(self, grad: Any) -> Any:
         x, y = self.saved
         grad_x = grad / y

@@ -175,7 +175,6 @@ class NllLoss(LabelLoss):
             losses = losses * self.weight
         return self.reduced(losses, reduction)
 
-    @quiet
     def backward(self, grad: Any) -> Any:
         return self.wanted() * -self.spread(grad)
 
@@ -275,7 +274,6 @@ class CrossEntropy(LabelLoss):
         self.smoothing = smoothing
         return self.reduced(losses, reduction)
 
-    @quiet
     def backward(self, grad: Any) -> Any:
         x, p = self.saved
         if self.recording:

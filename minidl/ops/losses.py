@@ -153,7 +153,6 @@ class MseLoss(ElementwiseLoss):
         d *= d
         return self.reduced(d, reduction)
 
-    @quiet
     def backward(self, grad: Any) -> Any:
         x, target = self.saved
         grad_x = (x - target) * (self.spread(grad) * 2)
@@ -210,7 +209,6 @@ class L1Loss(ElementwiseLoss):
         self.save(x, target)
         return self.reduced(self.xp.abs(x - target), reduction)
 
-    @quiet
     def backward(self, grad: Any) -> Any:
         x, target = self.saved
         grad_x = sign(x - target) * self.spread(grad)
@@ -270,7 +268,6 @@ class HuberLoss(ElementwiseLoss):
         inner = self.xp.minimum(size, delta)
         return self.reduced((size - 0.5 * inner) * inner * scale, reduction)
 
-    @quiet
     def backward(self, grad: Any) -> Any:
         x, target = self.saved
         grad_x = clip(x - target, -self.delta, self.delta) * (self.spread(grad) * self.scale)
@@ -392,7 +389,6 @@ class BinaryCrossEntropy(ElementwiseLoss):
         losses = (target - 1) * xp.maximum(xp.log1p(-x), -100) - target * xp.maximum(xp.log(x), -100)
         return self.reduced(losses, reduction, weight)
 
-    @quiet
     def backward(self, grad: Any) -> Any:
         x, target = self.saved
         grad = self.spread(grad)
@@ -471,7 +467,6 @@ class BinaryCrossEntropyWithLogits(ElementwiseLoss):
             missed = missed * (1 + (pos_weight - 1) * target)
         return self.reduced((1 - target) * x + missed, reduction, weight)
 
-    @quiet
     def backward(self, grad: Any) -> Any:
         x, target = self.saved
         grad, more = self.spread(grad), self.pos_weight

@@ -67,7 +67,6 @@ class Standardize(Operation):
             running *= 1 - momentum
             running += momentum * found.reshape((rows, running.size)).sum(axis=0) / max(rows, 1)
 
-    @quiet
     def backward(self, grad: Any) -> Any:
         x, weight, mean, rstd = self.saved
         if self.recording:  # what was saved is a constant to the second derivative

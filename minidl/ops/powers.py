@@ -43,7 +43,6 @@ class Pow(Operation):
         self.save(x, y, z if self.needs[1] else None)
         return z
 
-    @quiet
     def backward(self, grad: Any) -> Any:
         x, y, z = self.saved
         grad_x = grad_y = None
@@ -141,7 +140,6 @@ class Sqrt(Operation):
         self.save(y)
         return y
 
-    @quiet
     def backward(self, grad: Any) -> Any:
         (y,) = self.saved
         return grad / (2 * y)
@@ -188,7 +186,6 @@ class Rsqrt(Operation):
         self.save(y)
         return y
 
-    @quiet
     def backward(self, grad: Any) -> Any:
         (y,) = self.saved
         return grad * (-0.5 * y * y * y)
@@ -326,7 +323,6 @@ class Log(Operation):
         self.save(x)
         return self.xp.log(x)
 
-    @quiet
     def backward(self, grad: Any) -> Any:
         (x,) = self.saved
         return grad / x
@@ -372,7 +368,6 @@ class Log1p(Operation):
         self.save(x)
         return self.xp.log1p(x)
 
-    @quiet
     def backward(self, grad: Any) -> Any:
         (x,) = self.saved
         return grad / (x + 1)
@@ -418,7 +413,6 @@ class Log2(Operation):
         self.save(x)
         return self.xp.log2(x)
 
-    @quiet
     def backward(self, grad: Any) -> Any:
         (x,) = self.saved
         return grad / (x * math.log(2))
@@ -464,7 +458,6 @@ class Log10(Operation):
         self.save(x)
         return self.xp.log10(x)
 
-    @quiet
     def backward(self, grad: Any) -> Any:
         (x,) = self.saved
         return grad / (x * math.log(10))
@@ -511,7 +504,6 @@ class Logaddexp(Operation):
         self.save(x, y, z)
         return z
 
-    @quiet
     def backward(self, grad: Any) -> Any:
         x, y, z = self.saved
         z = where(z == -math.inf, 0.0, z)  # -inf - -inf would be nan

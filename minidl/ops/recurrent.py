@@ -226,7 +226,6 @@ class LstmLayer(Operation):
         self.save(x, h0, c0, weight_ih, weight_hh, output, gates, cells)
         return output, h, c
 
-    @quiet
     def backward(self, grad_output: Any, grad_h: Any, grad_c: Any) -> Any:
         if self.recording:
             raise GradError(

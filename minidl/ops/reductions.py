@@ -184,7 +184,6 @@ class Var(Operation):
         self.axes, self.freedom = axes, max(count(x.shape, axes) - correction, 0)
         return _variance(x, axes, keepdims, self.freedom).astype(x.dtype)
 
-    @quiet
     def backward(self, grad: Any) -> Any:
         (x,) = self.saved
         factor = 2 / self.freedom if self.freedom else math.inf
@@ -201,7 +200,6 @@ class Std(Operation):
         self.save(x, y)
         return y
 
-    @quiet
     def backward(self, grad: Any) -> Any:
         x, y = self.saved
         factor = 1 / self.freedom if self.freedom else math.inf
@@ -430,7 +428,6 @@ class Prod(Operation):
         self.axis = axis
         return x.prod(axis=axis, keepdims=keepdims, dtype=None if x.dtype.kind == "f" else "int64")
 
-    @quiet
     def backward(self, grad: Any) -> Any:
         (x,) = self.saved
         shape, axis = x.shape, self.axis
@@ -523,7 +520,6 @@ class Logsumexp(Operation):
         self.save(x, y)
         return y
 
-    @quiet
     def backward(self, grad: Any) -> Any:
         x, y = self.saved
         finite = where(plain(y) == -math.inf, 0.0, y)  # where every x is -inf, so is x - y, and the gradient 0
@@ -583,7 +579,6 @@ class Norm(Operation):
         self.save(x, y)
         return y
 
-    @quiet
     def backward(self, grad: Any) -> Any:
         x, y = self.saved
         grad = spread(grad, x.shape, self.axes)

@@ -74,7 +74,6 @@ class Cumprod(Operation):
         self.axis = axis
         return self.xp.cumprod(x, axis=axis, dtype=None if x.dtype.kind == "f" else "int64")
 
-    @quiet
     def backward(self, grad: Any) -> Any:
         (x,) = self.saved
         shape, axis = x.shape, self.axis

@@ -43,7 +43,6 @@ class Sin(Operation):
         self.save(x)
         return self.xp.sin(x)
 
-    @quiet
     def backward(self, grad: Any) -> Any:
         (x,) = self.saved
         return grad * cos(x)
@@ -88,7 +87,6 @@ class Cos(Operation):
         self.save(x)
         return self.xp.cos(x)
 
-    @quiet
     def backward(self, grad: Any) -> Any:
         (x,) = self.saved
         return grad * -sin(x)
@@ -134,7 +132,6 @@ class Tan(Operation):
         self.save(y)
         return y
 
-    @quiet
     def backward(self, grad: Any) -> Any:
         (y,) = self.saved
         return grad * (1 + y * y)
@@ -179,7 +176,6 @@ class Asin(Operation):
         self.save(x)
         return self.xp.arcsin(x)
 
-    @quiet
     def backward(self, grad: Any) -> Any:
         (x,) = self.saved
         return grad / sqrt(1 - x * x)
@@ -228,7 +224,6 @@ class Acos(Operation):
         self.save(x)
         return self.xp.arccos(x)
 
-    @quiet
     def backward(self, grad: Any) -> Any:
         (x,) = self.saved
         return -grad / sqrt(1 - x * x)
@@ -276,7 +271,6 @@ class Atan(Operation):
         self.save(x)
         return self.xp.arctan(x)
 
-    @quiet
     def backward(self, grad: Any) -> Any:
         (x,) = self.saved
         return grad / (1 + x * x)
@@ -324,7 +318,6 @@ class Atan2(Operation):
         self.save(y, x)
         return self.xp.arctan2(y, x)
 
-    @quiet
     def backward(self, grad: Any) -> Any:
         y, x = self.saved
         scaled = grad / (x * x + y * y)
@@ -378,7 +371,6 @@ class Sinh(Operation):
         self.save(x)
         return self.xp.sinh(x)
 
-    @quiet
     def backward(self, grad: Any) -> Any:
         (x,) = self.saved
         return grad * cosh(x)
@@ -423,7 +415,6 @@ class Cosh(Operation):
         self.save(x)
         return self.xp.cosh(x)
 
-    @quiet
     def backward(self, grad: Any) -> Any:
         (x,) = self.saved
         return grad * sinh(x)
@@ -511,7 +502,6 @@ class Asinh(Operation):
         self.save(x)
         return self.xp.arcsinh(x)
 
-    @quiet
     def backward(self, grad: Any) -> Any:
         (x,) = self.saved
         return grad / sqrt(x * x + 1)
@@ -559,7 +549,6 @@ class Acosh(Operation):
         self.save(x)
         return self.xp.arccosh(x)
 
-    @quiet
     def backward(self, grad: Any) -> Any:
         (x,) = self.saved
         return grad / sqrt(x * x - 1)
@@ -608,7 +597,6 @@ class Atanh(Operation):
         self.save(x)
         return self.xp.arctanh(x)
 
-    @quiet
     def backward(self, grad: Any) -> Any:
         (x,) = self.saved
         return grad / (1 - x * x)

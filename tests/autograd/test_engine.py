@@ -511,3 +511,13 @@ def test_several_tensors_at_once() -> None:
     assert x.grad.tolist() == [9, 36]
     with pytest.raises(ArgumentError, match="backward: 2 tensors but 1 grad_tensors; give one for each"):
         minidl.autograd.backward([x, x], [None])
+
+
+def test_a_pass_meets_overflow_and_nan_without_a_warning() -> None:
+    x = minidl.tensor([1.0, 2.0], requires_grad=True)
+    y = x * 10
+    y.backward(minidl.tensor([3e38, float("inf")]), retain_graph=True)
+    assert x.grad.tolist() == [float("inf")] * 2
+    y.register_hook(lambda grad: grad * 0 * float("inf"))
+    y.sum().backward(create_graph=True)
+    assert x.grad.isnan().all()

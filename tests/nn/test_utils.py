@@ -138,3 +138,8 @@ def test_parameters_as_one_vector() -> None:
         vector_to_parameters(minidl.zeros(7), layer.parameters())
     with pytest.raises(ArgumentError, match="there are no parameters"):
         parameters_to_vector([])
+
+
+def test_a_model_is_no_list_of_parameters() -> None:
+    with pytest.raises(DTypeError, match="clip_grad_norm_: expected tensors, got a Linear; pass model.parameters()"):
+        nn.utils.clip_grad_norm_(nn.Linear(1, 1), 1.0)

@@ -215,6 +215,14 @@ def test_a_generator_of_ones_own() -> None:
         minidl.Generator(device="cuda:0")
 
 
+def test_a_seed_is_an_integer() -> None:
+    with pytest.raises(DTypeError, match="manual_seed: the seed must be an integer, got 'a'"):
+        minidl.manual_seed("a")
+    with pytest.raises(ArgumentError, match="manual_seed: the seed must not be negative, got -1"):
+        minidl.manual_seed(-1)
+    minidl.manual_seed(np.int64(3))
+
+
 def test_randint() -> None:
     x = minidl.randint(-2, 3, (1000,))
     assert x.dtype == minidl.int64
