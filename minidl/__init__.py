@@ -1,6 +1,6 @@
 """minidl: a deep-learning engine to read, to teach with, and to use."""
 
-from minidl import autograd, cuda, data, datasets, nn, optim, utils
+from minidl import autograd, cuda, data, datasets, linalg, nn, optim, utils
 from minidl._tensor import Tensor
 from minidl._tensor_types import *
 from minidl.autograd import (

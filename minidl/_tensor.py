@@ -297,7 +297,6 @@ class Tensor(InPlace, NumPy, Conversion, Graph, root=True):
     expand = ops.expand
     expand_as = ops.expand_as
     flatten = ops.flatten
-    flip = ops.flip
     fliplr = ops.fliplr
     flipud = ops.flipud
     moveaxis = ops.movedim
@@ -325,6 +324,10 @@ class Tensor(InPlace, NumPy, Conversion, Graph, root=True):
     unsqueeze = ops.unsqueeze
     view = ops.view
     view_as = ops.view_as
+
+    def flip(self, *dims: Any, **axis: Any) -> Tensor:
+        """Return a copy in reverse order along some axes, ``x.flip(0, 1)``, see :func:`minidl.flip`."""
+        return ops.flip(self, *(dims[:1] if len(dims) < 2 else (dims,)), **axis)
 
     @property
     def T(self) -> Tensor:  # noqa: N802

@@ -206,6 +206,14 @@ class Conversion(Variable):
         """Return the tensor as int16."""
         return cast(self, np.int16)
 
+    def byte(self) -> Any:
+        """Return the tensor as uint8."""
+        return cast(self, np.uint8)
+
+    def char(self) -> Any:
+        """Return the tensor as int8."""
+        return cast(self, np.int8)
+
     def bool(self) -> Any:
         """Return whether each element is other than zero."""
         return cast(self, np.bool_)

@@ -30,9 +30,11 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 PUBLIC_MODULES = [
     "minidl",
     "minidl.autograd",
+    "minidl.cuda",
     "minidl.data",
     "minidl.data.transforms",
     "minidl.datasets",
+    "minidl.linalg",
     "minidl.nn",
     "minidl.nn.functional",
     "minidl.nn.init",

@@ -101,6 +101,11 @@ def test_dtype_methods(method: str, dtype: str) -> None:
     assert getattr(minidl, method if method != "long" else "int64") == dtype
 
 
+def test_bytes_by_pytorchs_names() -> None:
+    assert minidl.tensor([1.5]).byte().dtype == minidl.uint8
+    assert minidl.tensor([1.5]).char().dtype == minidl.int8
+
+
 def test_numbers_beyond_a_dtype_convert_without_a_warning() -> None:
     x = minidl.tensor([float("nan"), 1e30])
     assert x.half().tolist()[1] == float("inf")

@@ -1,5 +1,7 @@
 """Operations: each is one formula, one forward, one backward and one public function, on one page."""
 
+import types as _types
+
 from minidl.autograd import cast
 from minidl.ops import creation, indexing
 from minidl.ops.activations import *
@@ -33,3 +35,6 @@ from minidl.ops.shape import *
 from minidl.ops.similarity import *
 from minidl.ops.sorting import *
 from minidl.ops.trigonometry import *
+
+#: The operations, without the modules that hold them: what ``minidl`` itself imports.
+__all__ = [name for name, value in vars().copy().items() if name[0] != "_" and not isinstance(value, _types.ModuleType)]

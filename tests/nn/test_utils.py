@@ -141,5 +141,5 @@ def test_parameters_as_one_vector() -> None:
 
 
 def test_a_model_is_no_list_of_parameters() -> None:
-    with pytest.raises(DTypeError, match="clip_grad_norm_: expected tensors, got a Linear; pass model.parameters()"):
+    with pytest.raises(DTypeError, match=r"clip_grad_norm_: expected tensors, got a Linear; pass model.parameters\(\)"):
         nn.utils.clip_grad_norm_(nn.Linear(1, 1), 1.0)

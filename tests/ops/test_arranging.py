@@ -150,3 +150,11 @@ ERRORS = [
 def test_errors(call: Callable[[Any], Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         call(minidl.ones(2, 3))
+
+
+def test_flip_takes_its_axes_in_every_form() -> None:
+    x = minidl.arange(6).view(2, 3)
+    both = [[5, 4, 3], [2, 1, 0]]
+    for y in (x.flip(0, 1), x.flip([0, 1]), x.flip((0, 1)), x.flip(), x.flip(dims=(0, 1)), minidl.flip(x, dims=[0, 1])):
+        assert y.tolist() == both
+    assert x.flip(0).tolist() == x.flip(axis=0).tolist() == [[3, 4, 5], [0, 1, 2]]
