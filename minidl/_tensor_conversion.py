@@ -221,11 +221,12 @@ class Conversion(Variable):
     # ------------------------------------------------------------------ copies
 
     clone = ops.clone
+    copy = ops.clone
     contiguous = ops.contiguous
 
     def detach(self) -> Any:
         """Return a tensor with the same memory that is cut off from the graph."""
-        out = wrap(self.array)
+        out = wrap(self.array[...])
         out.counter = self.counter
         return out
 

@@ -18,6 +18,7 @@ __all__ = [
     "IntTensor",
     "LongTensor",
     "ShortTensor",
+    "Size",
 ]
 
 
@@ -64,3 +65,6 @@ IntTensor = TensorType(np.int32)
 ShortTensor = TensorType(np.int16)
 ByteTensor = TensorType(np.uint8)
 BoolTensor = TensorType(np.bool_)
+
+#: A shape is a plain tuple.
+Size = tuple

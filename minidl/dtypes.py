@@ -26,6 +26,7 @@ __all__ = [
     "int64",
     "long",
     "nan",
+    "newaxis",
     "pi",
     "short",
     "uint8",
@@ -48,3 +49,4 @@ uint64 = np.dtype(np.uint64)
 bool = np.dtype(np.bool_)  # noqa: A001
 
 e, inf, nan, pi = math.e, math.inf, math.nan, math.pi
+newaxis = None

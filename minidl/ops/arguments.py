@@ -110,6 +110,18 @@ def _no_tensor(
     return None
 
 
+def sized(func: F) -> F:
+    """Let a function take its sizes by name too: ``zeros(size=(2, 3))``, or ``zeros(shape=(2, 3))``."""
+
+    @functools.wraps(func)
+    def call(*size: Any, **kwargs: Any) -> Any:
+        if kwargs:
+            size += tuple(kwargs.pop(name) for name in ("size", "shape") if name in kwargs)
+        return func(*size, **kwargs)
+
+    return call  # type: ignore[return-value]
+
+
 def as_integer(x: Any, name: str, argument: str) -> int:
     """Return an argument of the operation ``name`` that must be an integer."""
     try:

@@ -84,7 +84,7 @@ PAD_MODES = {"constant": "constant", "reflect": "reflect"}
 PAD_MODES |= {"replicate": "edge", "edge": "edge", "circular": "wrap", "wrap": "wrap"}
 
 
-@takes_tensors("x")
+@takes_tensors("x", pad_width="pad", constant_values="value")
 def pad(x: Any, pad: Any, mode: str = "constant", value: float | None = None) -> Tensor:
     r"""Return ``x`` with more elements around it; negative widths cut some off.
 
@@ -407,8 +407,8 @@ def tile(x: Any, *reps: Any) -> Tensor:
     return reshape(broadcast_to(reshape(x, apart), spread), joined)
 
 
-@takes_tensors("x")
-def repeat(x: Any, *sizes: Any) -> Tensor:
+@takes_tensors("x", **DIM)
+def repeat(x: Any, *sizes: Any, repeats: Any = None, axis: int | None = None) -> Tensor:
     r"""Return ``x`` laid side by side, so many times along each of its axes.
 
     .. math:: y_i = x_{i \bmod n}
@@ -418,6 +418,8 @@ def repeat(x: Any, *sizes: Any) -> Tensor:
     x : Tensor or array, any shape
     *sizes : ints, or one sequence of them
         How often along each axis; at least as many as ``x`` has axes.
+    repeats, axis
+        NumPy's arguments: with either, it is :func:`repeat_interleave`, as ``numpy.repeat`` is.
 
     Returns
     -------
@@ -438,8 +440,10 @@ def repeat(x: Any, *sizes: Any) -> Tensor:
 
     References
     ----------
-    PyTorch's ``Tensor.repeat``. (``numpy.repeat`` is :func:`repeat_interleave`.)
+    PyTorch's ``Tensor.repeat``, ``numpy.repeat``.
     """
+    if repeats is not None or axis is not None:
+        return repeat_interleave(x, sizes[0] if repeats is None and sizes else repeats, axis)
     times = as_sizes(sizes, "repeat")
     if len(times) < len(x.shape):
         raise ShapeError(

@@ -12,7 +12,7 @@ from minidl.autograd.operation import described
 from minidl.autograd.variable import check_may_require_grad
 from minidl.backend import CPU, Device, as_dtype, cupy, default_dtype, device_of, is_array, namespace, to_device
 from minidl.errors import ArgumentError, DTypeError, ShapeError
-from minidl.ops.arguments import as_integer, as_number, as_sizes
+from minidl.ops.arguments import as_integer, as_number, as_sizes, sized, takes_tensors
 from minidl.ops.conversion import to_device as to
 from minidl.ops.shape import broadcast_to, reshape
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "arange",
+    "array",
     "as_tensor",
     "asarray",
     "empty",
@@ -171,6 +172,10 @@ def tensor(data: Any, dtype: Any = None, device: Any = None, requires_grad: bool
     return make(as_array(data, dtype, device), requires_grad)
 
 
+array = tensor  # as NumPy calls it
+
+
+@sized
 def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Return a new tensor of zeros.
 
@@ -179,6 +184,7 @@ def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool
     Parameters
     ----------
     *size : ints, or one sequence of them
+        By name too, ``size=(2, 3)``, or as NumPy's ``shape``.
     dtype : dtype, optional
         Defaults to float32 (see :func:`set_default_dtype`).
     device : Device or str, optional
@@ -211,6 +217,7 @@ def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool
     return make(build("zeros", as_shape(size, "zeros"), wanted, device=device), requires_grad)
 
 
+@sized
 def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Return a new tensor of ones.
 
@@ -219,6 +226,7 @@ def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool 
     Parameters
     ----------
     *size : ints, or one sequence of them
+        By name too, ``size=(2, 3)``, or as NumPy's ``shape``.
     dtype : dtype, optional
         Defaults to float32 (see :func:`set_default_dtype`).
     device : Device or str, optional
@@ -251,6 +259,7 @@ def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool 
     return make(build("ones", as_shape(size, "ones"), wanted, device=device), requires_grad)
 
 
+@sized
 def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     r"""Return a new tensor whose numbers are whatever the memory held.
 
@@ -259,6 +268,7 @@ def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool
     Parameters
     ----------
     *size : ints, or one sequence of them
+        By name too, ``size=(2, 3)``, or as NumPy's ``shape``.
     dtype : dtype, optional
         Defaults to float32 (see :func:`set_default_dtype`).
     device : Device or str, optional
@@ -291,6 +301,7 @@ def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool
     return make(build("empty", as_shape(size, "empty"), wanted, device=device), requires_grad)
 
 
+@takes_tensors(shape="size")
 def full(size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Return a new tensor in which every element is ``fill_value``.
 
@@ -532,7 +543,7 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     if isinstance(data, Variable):
         moved: Any = data if device is None else to(data, Device(device))
         return moved if dtype is None else cast(moved, dtype)
-    return make(as_array(data, dtype, device, copy=False))
+    return make(as_array(data, dtype, device, copy=False)[...])
 
 
 asarray = as_tensor
@@ -570,7 +581,7 @@ def from_numpy(array: np.ndarray) -> Tensor:
     if not isinstance(array, np.ndarray):
         raise DTypeError(f"from_numpy: expected a numpy.ndarray, got {type(array).__name__}; use minidl.tensor for it")
     as_dtype(array.dtype)
-    return make(np.asarray(array))
+    return make(np.asarray(array)[...])
 
 
 def from_dlpack(source: Any) -> Tensor:
@@ -615,6 +626,7 @@ def from_dlpack(source: Any) -> Tensor:
     return make(array)
 
 
+@takes_tensors(stop="end")
 def arange(
     start: float,
     end: float | None = None,
@@ -680,6 +692,7 @@ def _span(name: str, start: Any, end: Any, steps: Any) -> tuple[float, float, in
     return as_number(start, name, "start"), as_number(end, name, "end"), count
 
 
+@takes_tensors(stop="end", num="steps")
 def linspace(
     start: float, end: float, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
@@ -723,6 +736,7 @@ def linspace(
     return make(build("linspace", start, end, steps, device=device).astype(wanted, copy=False), requires_grad)
 
 
+@takes_tensors(stop="end", num="steps")
 def logspace(
     start: float,
     end: float,
@@ -776,6 +790,7 @@ def logspace(
     return make(powers.astype(wanted, copy=False), requires_grad)
 
 
+@takes_tensors(N="n", M="m")
 def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Return a matrix with ones on the diagonal and zeros elsewhere.
 

@@ -380,7 +380,7 @@ def index_add(x: Any, axis: int, index: Any, source: Any, *, alpha: float = 1) -
     return add(x, added, alpha=alpha)
 
 
-@takes_tensors("x", **DIM)
+@takes_tensors("x", **DIM, indices="index")
 def take(x: Any, index: Any, axis: int | None = None) -> Tensor:
     r"""Return the elements at the given positions of the flattened tensor, or the slices at those of one axis.
 

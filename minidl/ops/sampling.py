@@ -10,7 +10,7 @@ from minidl.autograd import Variable
 from minidl.backend import CPU, Device, as_dtype, cupy, default_dtype, device_of, namespace, to_device
 from minidl.backend import generator as generator_of
 from minidl.errors import ArgumentError, DTypeError, RangeError, ShapeError
-from minidl.ops.arguments import as_integer, takes_tensors
+from minidl.ops.arguments import as_integer, sized, takes_tensors
 from minidl.ops.creation import as_array, as_shape, make
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ def _float_dtype(dtype: Any, name: str) -> Any:
     return wanted
 
 
+@sized
 def rand(
     *size: Any, generator: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
@@ -78,6 +79,7 @@ def rand(
     Parameters
     ----------
     *size : ints, or one sequence of them
+        By name too, ``size=(2, 3)``, or as NumPy's ``shape``.
     generator : Generator, optional
         What to draw from; without it, :func:`manual_seed` decides.
     dtype : dtype, optional
@@ -112,6 +114,7 @@ def rand(
     return make(uniform_array(as_shape(size, "rand"), wanted, device, generator), requires_grad)
 
 
+@sized
 def randn(
     *size: Any, generator: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
@@ -122,6 +125,7 @@ def randn(
     Parameters
     ----------
     *size : ints, or one sequence of them
+        By name too, ``size=(2, 3)``, or as NumPy's ``shape``.
     generator : Generator, optional
         What to draw from; without it, :func:`manual_seed` decides.
     dtype : dtype, optional

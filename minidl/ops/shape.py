@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from minidl._tensor import Tensor
 
 __all__ = [
+    "array_split",
     "atleast_1d",
     "atleast_2d",
     "atleast_3d",
@@ -1320,6 +1321,9 @@ def tensor_split(x: Any, indices_or_sections: Any, axis: int = 0) -> tuple[Tenso
         raise ArgumentError(f"tensor_split: the number of pieces must be at least 1, got {sections}")
     size, larger = divmod(total, sections)
     return Split.apply(x, ends=tuple(accumulate(size + (i < larger) for i in range(sections))), axis=axis)
+
+
+array_split = tensor_split  # as NumPy calls it
 
 
 @takes_tensors("x", **DIM)

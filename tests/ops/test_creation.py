@@ -215,6 +215,13 @@ def test_a_generator_of_ones_own() -> None:
         minidl.Generator(device="cuda:0")
 
 
+def test_sizes_by_name() -> None:
+    for create in (minidl.zeros, minidl.ones, minidl.empty, minidl.rand, minidl.randn):
+        assert create(size=(2, 3)).shape == create(shape=(2, 3)).shape == create(2, 3).shape == (2, 3)
+        assert create(shape=4, dtype="float64").dtype == minidl.float64
+    assert minidl.Size((2, 3)) == minidl.zeros(2, 3).shape
+
+
 def test_a_seed_is_an_integer() -> None:
     with pytest.raises(DTypeError, match="manual_seed: the seed must be an integer, got 'a'"):
         minidl.manual_seed("a")

@@ -58,6 +58,7 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "addcdiv": (X, X, X),
     "addcmul": (X, X, X),
     "addmm": (M, M, M),
+    "array_split": (X, 2),
     "avg_pool1d": (floats(2, 4, 6), 2),
     "avg_pool2d": (IMAGE, 2),
     "baddbmm": (floats(2, 3, 3), floats(2, 3, 3), floats(2, 3, 3)),
