@@ -115,7 +115,7 @@ class Graph(Variable):
     @property
     def data(self) -> Any:
         """The same numbers in the same memory as a tensor without graph or version: writing to it goes unnoticed."""
-        return wrap(self.array)
+        return wrap(self.array[...])
 
     @data.setter
     def data(self, value: Any) -> None:
@@ -123,7 +123,7 @@ class Graph(Variable):
             raise DTypeError(f"data: expected a Tensor, got {type(value).__name__}; wrap it: minidl.tensor(...)")
         if self._requires_grad:
             check_may_require_grad(value.array)
-        self.array = value.array
+        self.array = value.array[...]
 
     def detach_(self) -> Any:
         """Cut this tensor off from the graph, making it a leaf, and return it."""

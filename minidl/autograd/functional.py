@@ -124,7 +124,7 @@ def _call(func: Callable[..., Any], inputs: tuple[Any, ...], name: str) -> tuple
         # an input with a graph stays connected to it, so that what is returned can be differentiated further
         if not x._requires_grad:
             check_may_require_grad(x.array)
-            x = wrap(x.array)
+            x = wrap(x.array[...])
             x._requires_grad = True
         leaves.append(x)
     with enable_grad():

@@ -285,7 +285,7 @@ class Operation:
                 x = x.astype(default_dtype())
         if not is_array(x) or x.dtype.kind not in "fiub":
             raise refusal(self.name, self._called(position), x, "a Tensor, an array of numbers, or a number")
-        return x
+        return x[...]  # if it is the array of a tensor, another object, see Variable
 
     def _called(self, position: int) -> str:
         """Return what forward calls an input; where it takes any number of them, which one it is."""
@@ -396,6 +396,8 @@ class Operation:
             whole = mine.base
             if whole is None or (whole is not theirs.base and not namespace(mine).may_share_memory(mine, theirs)):
                 return
+        if mine is theirs:
+            result.array = mine[...]
         result.counter = base.counter
         if base.counter is not None:
             result._view = View.of(base, (type(self), parameters, slot), recorded)

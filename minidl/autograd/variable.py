@@ -25,7 +25,8 @@ class Variable:
     Attributes
     ----------
     array : numpy.ndarray or cupy.ndarray
-        The numbers.
+        The numbers. No two tensors have the same array object, be it of the same memory: by its array a node knows
+        which of its inputs a rule saved.
     counter : list of one int, or None
         How often these numbers were written in place, shared by all views of them. None for a tensor made in
         inference mode, which no graph may hold.

@@ -55,6 +55,30 @@ def test_gradients_do_not_share_memory() -> None:
     assert gy.item() == 1
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda x: x.detach(),
+        lambda x: x.data,
+        lambda x: x.array,
+        lambda x: x.detach().numpy(),
+        lambda x: minidl.from_numpy(x.array),
+        lambda x: minidl.as_tensor(x.array),
+    ],
+)
+def test_a_constant_in_the_memory_of_an_input_stays_a_constant(other: Any) -> None:
+    x = double(2.0, 3.0)
+    for y in (x * other(x), other(x) * x, minidl.addcmul(x * 0, other(x), x)):
+        (g,) = minidl.grad(y.sum(), x, create_graph=True)
+        assert g.tolist() == [2, 3]
+        assert not g.requires_grad or minidl.grad(g.sum(), x)[0].tolist() == [0, 0]
+    h = x * 1
+    (g,) = minidl.grad((h * h.contiguous() * other(h)).sum(), x, create_graph=True)
+    assert g.tolist() == [8, 18]
+    assert minidl.grad(g.sum(), x)[0].tolist() == [4, 6]
+    assert minidl.hessian(lambda z: (z * other(x)).sum(), x.detach()).tolist() == [[0, 0], [0, 0]]
+
+
 def test_third_derivative() -> None:
     x = double(2.0)
     y = x * x * x * x
