@@ -332,7 +332,7 @@ def test_a_parameter_whose_array_was_replaced() -> None:
         assert p.dtype == np.float32
         np.testing.assert_allclose(p.array, w, rtol=1e-4)
         assert optimizer.state[p]["exp_avg"].dtype == np.float32
-    params[0].array = np.zeros((2, 2))
+    params[0].array = np.zeros((2, 2), np.float32)
     params[0].grad = None
     params[0].grad = minidl.zeros(2, 2)
     with pytest.raises(ShapeError, match=r"changed from shape \(5, 4\) to \(2, 2\)"):
@@ -486,7 +486,7 @@ def test_state_dict_has_pytorchs_layout() -> None:
 def test_load_state_dict_errors() -> None:
     a, b = parameters([np.zeros((2, 3)), np.zeros(3)])
     optimizer = optim.Adam([a, b])
-    a.grad, b.grad = minidl.ones(2, 3), minidl.ones(3)
+    a.grad, b.grad = minidl.ones_like(a), minidl.ones_like(b)
     optimizer.step()
     state = optimizer.state_dict()
     with pytest.raises(StateError, match="'state' and 'param_groups'"):
