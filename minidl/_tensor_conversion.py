@@ -231,7 +231,9 @@ class Conversion(Variable):
         return out
 
     def __copy__(self) -> Any:
-        return _rebuild(type(self), self.array, self._requires_grad)
+        out = _rebuild(type(self), self.array[...], self._requires_grad)
+        out.counter = self.counter
+        return out
 
     def __deepcopy__(self, memo: dict[builtins.int, Any]) -> Any:
         self._refuse_unless_leaf("copy.deepcopy")

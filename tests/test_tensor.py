@@ -170,6 +170,8 @@ def test_deepcopy_and_pickle_of_leaves() -> None:
     assert copied[0].grad.tolist() == [2, 4]
     assert not np.shares_memory(copied[0].array, x.array)
     assert np.shares_memory(copy.copy(x).array, x.array)
+    copy.copy(x).detach()[0] = 1
+    assert x.version == 1
     assert type(pickle.loads(pickle.dumps(nn.Parameter([1.0])))) is nn.Parameter
     with pytest.raises(GradError, match=r"copy.deepcopy: only a leaf .* the result of mul"):
         copy.deepcopy(x * 2)

@@ -219,6 +219,8 @@ class Pass:
         """Hand a leaf ``grad``, one of the ``results`` that a rule computed from ``grads``; where of no rule, none."""
         if self.captures is not None and (leaf, 0) not in self.captures:
             return
+        if not leaf._requires_grad:  # no longer, since the forward
+            return
         if leaf._hooks:
             known = self.hooked.get(leaf)
             self.hooked[leaf] = grad if known is None else known + grad

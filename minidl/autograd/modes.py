@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import inspect
 import threading
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -34,6 +35,9 @@ class _Mode(contextlib.ContextDecorator):
 
     settings: Mapping[str, bool] = MappingProxyType({})
 
+    def __new__(cls, func: Any = None) -> Any:
+        return cls()(func) if callable(func) else super().__new__(cls)  # @no_grad is @no_grad()
+
     def __init__(self) -> None:
         self._before: list[dict[str, bool]] = []
 
@@ -51,7 +55,25 @@ class _Mode(contextlib.ContextDecorator):
         return type(self)()
 
     def __call__(self, func: F) -> F:
-        return cast(F, functools.wraps(func)(super().__call__(func)))
+        if not inspect.isgeneratorfunction(func):
+            return cast(F, functools.wraps(func)(super().__call__(func)))
+
+        @functools.wraps(func)
+        def resume(*args: Any, **kwargs: Any) -> Any:
+            generator, sent = func(*args, **kwargs), None
+            try:
+                while True:
+                    with self._recreate_cm():  # while its body runs, and not while its caller's does
+                        try:
+                            value = generator.send(sent)
+                        except StopIteration as stop:
+                            return stop.value
+                    sent = yield value
+            finally:
+                with self._recreate_cm():
+                    generator.close()
+
+        return cast(F, resume)
 
 
 class no_grad(_Mode):  # noqa: N801  (named and spelled as in PyTorch, it reads as a statement)

@@ -287,6 +287,15 @@ def test_a_gradient_that_cannot_be_accumulated_into_is_refused() -> None:
         x.grad = minidl.ones(1).expand(2)
 
 
+def test_a_leaf_that_wants_no_gradient_any_more_gets_none() -> None:
+    x, w = leaf(1.0), leaf(2.0)
+    y = (x * w).sum()
+    w.requires_grad_(False)
+    y.backward()
+    assert x.grad.item() == 2
+    assert w.grad is None
+
+
 # ---------------------------------------------------------------------- memory
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 import minidl
@@ -33,6 +35,44 @@ def test_no_grad_decorates() -> None:
     assert not double(minidl.ones(2, requires_grad=True)).requires_grad
     assert minidl.is_grad_enabled()
     assert double.__doc__ == "Twice."
+
+
+def test_no_grad_decorates_without_parentheses() -> None:
+    @minidl.no_grad
+    def look(value: int) -> tuple[int, bool]:
+        """Say so."""
+        return value, minidl.is_grad_enabled()
+
+    assert look(3) == (3, False)
+    assert look.__doc__ == "Say so."
+    assert minidl.is_grad_enabled()
+
+
+@pytest.mark.parametrize("mode", [minidl.no_grad, lambda: minidl.set_grad_enabled(False)])
+def test_a_decorated_generator_has_the_mode_in_its_body_only(mode: Any) -> None:
+    closed = []
+
+    @mode()
+    def batches() -> Any:
+        try:
+            assert not minidl.is_grad_enabled()
+            answer = yield 1
+            assert not minidl.is_grad_enabled()
+            yield answer
+            return "end"
+        finally:
+            closed.append(minidl.is_grad_enabled())
+
+    generator = batches()
+    assert next(generator) == 1
+    assert minidl.is_grad_enabled()
+    assert generator.send(7) == 7
+    with pytest.raises(StopIteration, match="end"):
+        next(generator)
+    assert list(batches()) == [1, None]
+    next(batches())  # and never again
+    assert closed == [False] * 3
+    assert minidl.is_grad_enabled()
 
 
 def test_set_grad_enabled_acts_at_once() -> None:
