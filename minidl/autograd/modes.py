@@ -79,6 +79,11 @@ class _Mode(contextlib.ContextDecorator):
 class no_grad(_Mode):  # noqa: N801  (named and spelled as in PyTorch, it reads as a statement)
     """Record no graph inside: results do not require gradients. A context manager and a decorator.
 
+    Parameters
+    ----------
+    func : callable, optional
+        What a bare ``@no_grad`` decorates.
+
     Examples
     --------
     >>> import minidl
@@ -98,6 +103,11 @@ class no_grad(_Mode):  # noqa: N801  (named and spelled as in PyTorch, it reads 
 class enable_grad(_Mode):  # noqa: N801
     """Record a graph again inside a :class:`no_grad` block.
 
+    Parameters
+    ----------
+    func : callable, optional
+        What a bare ``@enable_grad`` decorates.
+
     Examples
     --------
     >>> import minidl
@@ -116,6 +126,11 @@ class enable_grad(_Mode):  # noqa: N801
 
 class inference_mode(_Mode):  # noqa: N801
     """Like :class:`no_grad`, and the results keep no version: they can never enter a graph later.
+
+    Parameters
+    ----------
+    func : callable, optional
+        What a bare ``@inference_mode`` decorates.
 
     Examples
     --------
@@ -176,6 +191,11 @@ class detect_anomaly(_Mode):  # noqa: N801
 
     Each operation checks its results and remembers the line it was called from, so training is several times
     slower: use it to find a fault, then take it out.
+
+    Parameters
+    ----------
+    func : callable, optional
+        What a bare ``@detect_anomaly`` decorates.
 
     Raises
     ------
