@@ -1,0 +1,1 @@
+"""Files: named arrays and JSON, written atomically and read without trust."""
