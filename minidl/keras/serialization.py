@@ -65,6 +65,11 @@ def builtin(module: str, *names: str) -> Callable[[T], T]:
     return enter
 
 
+def is_builtin(obj: Any, module: str) -> bool:
+    """Whether ``obj`` is a class or function that :func:`builtin` entered for ``module``."""
+    return isinstance(obj, (type, FunctionType)) and _MODULES.get(obj) == module
+
+
 def snake_case(name: str) -> str:
     """Return a class's name as Keras spells it in lower case: ``Conv2D`` is ``conv2d``, ``LeakyReLU`` ``leaky_re_lu``.
 
