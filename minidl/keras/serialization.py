@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from types import FunctionType
+from types import FunctionType, MappingProxyType
 from typing import Any, TypeVar
 
 import numpy as np
@@ -40,7 +40,7 @@ _DEPTH = 64  # nested deeper than this, a config is no model's
 _BUILTIN: dict[str, dict[str, Any]] = {}  # "keras.layers": {"Dense": Dense, ...}, under each of its names
 _MODULES: dict[Any, str] = {}  # Dense: "keras.layers"
 _CUSTOM: dict[str, Any] = {}  # "package>Name": class or function
-_SCOPE: ContextVar[Mapping[str, Any]] = ContextVar("custom_objects", default={})
+_SCOPE: ContextVar[Mapping[str, Any]] = ContextVar("custom_objects", default=MappingProxyType({}))
 
 
 def builtin(module: str, *names: str) -> Callable[[T], T]:
@@ -292,8 +292,8 @@ def serialize_keras_object(obj: Any) -> Any:
         kind, config = cls.__name__, obj.get_config()
     else:
         raise DTypeError(
-            f"serialize: a {cls.__name__} cannot be written to a file; give it get_config and from_config, and register "
-            "it with keras.saving.register_keras_serializable"
+            f"serialize: a {cls.__name__} cannot be written to a file; give it get_config and from_config, and "
+            "register it with keras.saving.register_keras_serializable"
         )
     module = _MODULES.get(cls)
     written = {
