@@ -132,7 +132,7 @@ def calculate_fan_in_and_fan_out(tensor: Tensor) -> tuple[int, int]:
     return shape[1] * cells, shape[0] * cells
 
 
-def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
+def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Any = None) -> Tensor:
     r"""Fill with uniform random numbers.
 
     .. math:: w \sim U(a, b)
@@ -142,6 +142,8 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
     tensor : Tensor, any shape
     a, b : float
         The bounds.
+    generator : Generator, optional
+        Where the numbers come from instead of its device's generator.
 
     Returns
     -------
@@ -166,13 +168,13 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
     """
     if not a <= b:
         raise ArgumentError(f"uniform_: the lower bound {a} is greater than the upper bound {b}")
-    draws = uniform_array(tensor.shape, tensor.dtype, tensor.device)
+    draws = uniform_array(tensor.shape, tensor.dtype, tensor.device, generator)
     draws *= b - a
     draws += a
     return _fill(tensor, draws)
 
 
-def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
+def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Any = None) -> Tensor:
     r"""Fill with normally distributed random numbers.
 
     .. math:: w \sim N(\mu, \sigma^2)
@@ -184,6 +186,8 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
         :math:`\mu`.
     std : float
         :math:`\sigma`.
+    generator : Generator, optional
+        Where the numbers come from instead of its device's generator.
 
     Returns
     -------
@@ -207,13 +211,15 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
     """
     if not std >= 0:
         raise ArgumentError(f"normal_: the standard deviation must not be negative, got {std}")
-    draws = normal_array(tensor.shape, tensor.dtype, tensor.device)
+    draws = normal_array(tensor.shape, tensor.dtype, tensor.device, generator)
     draws *= std
     draws += mean
     return _fill(tensor, draws)
 
 
-def trunc_normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0) -> Tensor:
+def trunc_normal_(
+    tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0, generator: Any = None
+) -> Tensor:
     r"""Fill with normally distributed random numbers, those outside of the bounds drawn again.
 
     .. math:: w \sim N(\mu, \sigma^2) \text{ given } a \le w \le b
@@ -227,6 +233,8 @@ def trunc_normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float 
         :math:`\sigma`.
     a, b : float
         The bounds.
+    generator : Generator, optional
+        Where the numbers come from instead of its device's generator.
 
     Returns
     -------
@@ -257,10 +265,10 @@ def trunc_normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float 
             f"trunc_normal_: hardly a draw of N({mean}, {std}^2) falls between a={a} and b={b}; use uniform_"
         )
     xp = namespace(tensor.array)
-    draws = normal_array(tensor.shape, tensor.dtype, tensor.device) * std + mean
+    draws = normal_array(tensor.shape, tensor.dtype, tensor.device, generator) * std + mean
     outside = (draws < a) | (draws > b)
     while outside.any():
-        again = normal_array(tensor.shape, tensor.dtype, tensor.device) * std + mean
+        again = normal_array(tensor.shape, tensor.dtype, tensor.device, generator) * std + mean
         draws = xp.where(outside, again, draws)
         outside = (draws < a) | (draws > b)
     return _fill(tensor, draws)
@@ -428,7 +436,7 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
     return _fill(tensor, to_device(values, device_of(tensor.array)))
 
 
-def xavier_uniform_(tensor: Tensor, gain: float = 1.0) -> Tensor:
+def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Any = None) -> Tensor:
     r"""Fill uniformly so that signals keep their variance forwards and gradients theirs backwards.
 
     .. math:: w \sim U(-b, b), \quad b = g \sqrt{\frac{6}{\text{fan\_in} + \text{fan\_out}}}
@@ -438,6 +446,8 @@ def xavier_uniform_(tensor: Tensor, gain: float = 1.0) -> Tensor:
     tensor : Tensor, of shape (K, C, ...)
     gain : float
         :math:`g`, see :func:`calculate_gain`.
+    generator : Generator, optional
+        Where the numbers come from instead of its device's generator.
 
     Returns
     -------
@@ -463,10 +473,10 @@ def xavier_uniform_(tensor: Tensor, gain: float = 1.0) -> Tensor:
     """
     fan_in, fan_out = calculate_fan_in_and_fan_out(tensor)
     bound = gain * math.sqrt(6 / max(fan_in + fan_out, 1))
-    return uniform_(tensor, -bound, bound)
+    return uniform_(tensor, -bound, bound, generator)
 
 
-def xavier_normal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
+def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Any = None) -> Tensor:
     r"""Fill normally so that signals keep their variance forwards and gradients theirs backwards.
 
     .. math:: w \sim N(0, \sigma^2), \quad \sigma = g \sqrt{\frac{2}{\text{fan\_in} + \text{fan\_out}}}
@@ -476,6 +486,8 @@ def xavier_normal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
     tensor : Tensor, of shape (K, C, ...)
     gain : float
         :math:`g`, see :func:`calculate_gain`.
+    generator : Generator, optional
+        Where the numbers come from instead of its device's generator.
 
     Returns
     -------
@@ -499,7 +511,7 @@ def xavier_normal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
     feedforward neural networks".
     """
     fan_in, fan_out = calculate_fan_in_and_fan_out(tensor)
-    return normal_(tensor, 0.0, gain * math.sqrt(2 / max(fan_in + fan_out, 1)))
+    return normal_(tensor, 0.0, gain * math.sqrt(2 / max(fan_in + fan_out, 1)), generator)
 
 
 def _fan(tensor: Tensor, mode: str) -> int:
@@ -508,7 +520,9 @@ def _fan(tensor: Tensor, mode: str) -> int:
     return max(calculate_fan_in_and_fan_out(tensor)[mode == "fan_out"], 1)
 
 
-def kaiming_uniform_(tensor: Tensor, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu") -> Tensor:
+def kaiming_uniform_(
+    tensor: Tensor, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", generator: Any = None
+) -> Tensor:
     r"""Fill uniformly so that signals keep their variance through layers with rectifiers.
 
     .. math:: w \sim U(-b, b), \quad b = g \sqrt{\frac{3}{\text{fan}}}, \quad g = \sqrt{\frac{2}{1 + a^2}}
@@ -523,6 +537,8 @@ def kaiming_uniform_(tensor: Tensor, a: float = 0.0, mode: str = "fan_in", nonli
         Whether the forward or the backward pass keeps its variance.
     nonlinearity : str
         What follows: gives :math:`g`, see :func:`calculate_gain`.
+    generator : Generator, optional
+        Where the numbers come from instead of its device's generator.
 
     Returns
     -------
@@ -548,10 +564,12 @@ def kaiming_uniform_(tensor: Tensor, a: float = 0.0, mode: str = "fan_in", nonli
     ``torch.nn.init.kaiming_uniform_``; Keras's ``he_uniform``. He et al. (2015), "Delving deep into rectifiers".
     """
     bound = calculate_gain(nonlinearity, a) * math.sqrt(3 / _fan(tensor, mode))
-    return uniform_(tensor, -bound, bound)
+    return uniform_(tensor, -bound, bound, generator)
 
 
-def kaiming_normal_(tensor: Tensor, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu") -> Tensor:
+def kaiming_normal_(
+    tensor: Tensor, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", generator: Any = None
+) -> Tensor:
     r"""Fill normally so that signals keep their variance through layers with rectifiers.
 
     .. math:: w \sim N(0, \sigma^2), \quad \sigma = \frac{g}{\sqrt{\text{fan}}}, \quad g = \sqrt{\frac{2}{1 + a^2}}
@@ -565,6 +583,8 @@ def kaiming_normal_(tensor: Tensor, a: float = 0.0, mode: str = "fan_in", nonlin
         Whether the forward or the backward pass keeps its variance.
     nonlinearity : str
         What follows: gives :math:`g`, see :func:`calculate_gain`.
+    generator : Generator, optional
+        Where the numbers come from instead of its device's generator.
 
     Returns
     -------
@@ -588,10 +608,10 @@ def kaiming_normal_(tensor: Tensor, a: float = 0.0, mode: str = "fan_in", nonlin
     ----------
     ``torch.nn.init.kaiming_normal_``; Keras's ``he_normal``. He et al. (2015), "Delving deep into rectifiers".
     """
-    return normal_(tensor, 0.0, calculate_gain(nonlinearity, a) / math.sqrt(_fan(tensor, mode)))
+    return normal_(tensor, 0.0, calculate_gain(nonlinearity, a) / math.sqrt(_fan(tensor, mode)), generator)
 
 
-def orthogonal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
+def orthogonal_(tensor: Tensor, gain: float = 1.0, generator: Any = None) -> Tensor:
     r"""Fill with a random matrix whose rows (or columns, whichever are fewer) are orthogonal and of length ``gain``.
 
     .. math:: W W^\top = g^2 I \text{ or } W^\top W = g^2 I
@@ -602,6 +622,8 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
         Axes after the first count as columns.
     gain : float
         :math:`g`.
+    generator : Generator, optional
+        Where the numbers come from instead of its device's generator.
 
     Returns
     -------
@@ -630,14 +652,15 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
     if tensor.array.size == 0:
         return tensor
     rows, columns = tensor.shape[0], math.prod(tensor.shape[1:])
-    draws = to_numpy(normal_array((max(rows, columns), min(rows, columns)), np.dtype(np.float64), tensor.device))
-    q, r = np.linalg.qr(draws)
+    shape = max(rows, columns), min(rows, columns)
+    draws = normal_array(shape, np.dtype(np.float64), tensor.device, generator)
+    q, r = np.linalg.qr(to_numpy(draws))
     q *= np.sign(np.diag(r))  # without this, QR's choice of signs would make the distribution uneven
     q = q if rows >= columns else q.T
     return _fill(tensor, to_device((gain * q).reshape(tensor.shape), device_of(tensor.array)))
 
 
-def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01) -> Tensor:
+def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Any = None) -> Tensor:
     r"""Fill normally, then set a fraction of each column to zero.
 
     .. math:: w_{ij} \sim N(0, \sigma^2), \quad w_{ij} = 0 \text{ for } \lceil s \cdot n \rceil \text{ of the } n
@@ -650,6 +673,8 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01) -> Tensor:
         :math:`s`, from 0 to 1.
     std : float
         :math:`\sigma`.
+    generator : Generator, optional
+        Where the numbers come from instead of its device's generator.
 
     Returns
     -------
@@ -678,7 +703,8 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01) -> Tensor:
         raise ShapeError(f"sparse_: expected a matrix, got shape {tensor.shape}")
     if not 0 <= sparsity <= 1:
         raise ArgumentError(f"sparse_: sparsity={sparsity}; expected a fraction from 0 to 1")
-    normal_(tensor, 0.0, std)
+    normal_(tensor, 0.0, std, generator)
     zeroed = math.ceil(sparsity * tensor.shape[0])
-    order = uniform_array(tensor.shape, np.dtype(np.float32), tensor.device).argsort(axis=0)  # each column shuffled
+    draws = uniform_array(tensor.shape, np.dtype(np.float32), tensor.device, generator)
+    order = draws.argsort(axis=0)  # each column shuffled
     return _fill(tensor, namespace(tensor.array).where(order < zeroed, 0, tensor.array))
