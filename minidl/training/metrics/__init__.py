@@ -3,6 +3,14 @@
 All take predictions first and targets second, as losses do, and give plain numbers or NumPy arrays.
 """
 
+from minidl.training.metrics.accuracies import (
+    Accuracy,
+    BinaryAccuracy,
+    CategoricalAccuracy,
+    SparseCategoricalAccuracy,
+    SparseTopKCategoricalAccuracy,
+    TopKCategoricalAccuracy,
+)
 from minidl.training.metrics.functions import (
     PrecisionRecallF1,
     accuracy,
@@ -10,11 +18,22 @@ from minidl.training.metrics.functions import (
     confusion_matrix,
     precision_recall_f1,
 )
+from minidl.training.metrics.means import Mean, MeanOf, SampleMean, Sum
 from minidl.training.metrics.metric import Metric
 
 __all__ = [
+    "Accuracy",
+    "BinaryAccuracy",
+    "CategoricalAccuracy",
+    "Mean",
+    "MeanOf",
     "Metric",
     "PrecisionRecallF1",
+    "SampleMean",
+    "SparseCategoricalAccuracy",
+    "SparseTopKCategoricalAccuracy",
+    "Sum",
+    "TopKCategoricalAccuracy",
     "accuracy",
     "classification_report",
     "confusion_matrix",

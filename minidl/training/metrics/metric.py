@@ -94,14 +94,16 @@ class Metric:
 
     def accumulate(self, *values: Any) -> None:
         """Add a batch's share to each sum: arrays and numbers are added, lists are joined."""
+        if len(values) != len(self.accumulators):
+            raise StateError(f"{self.name}: accumulate got {len(values)} values for {self.accumulators}")
         if not self._sums:
             self._sums = list(values)
             return
         for i, (kept, value) in enumerate(zip(self._sums, values, strict=True)):
             if np.shape(kept) != np.shape(value) and not isinstance(value, list):
                 raise ShapeError(
-                    f"{self.name}: this batch's {self.accumulators[i]} has shape {np.shape(value)}, that of the batches "
-                    f"before {np.shape(kept)}; classes and outputs must stay the same until reset()"
+                    f"{self.name}: this batch's {self.accumulators[i]} has shape {np.shape(value)}, that of the "
+                    f"batches before {np.shape(kept)}; classes and outputs must stay the same until reset()"
                 )
             self._sums[i] = to_device(kept, device_of(value)) + value
 
