@@ -1,6 +1,6 @@
 """minidl: a deep-learning engine to read, to teach with, and to use."""
 
-from minidl import autograd, cuda, data, datasets, linalg, nn, optim, utils
+from minidl import autograd, cuda, data, datasets, formats, linalg, nn, optim, utils
 from minidl._tensor import Tensor
 from minidl._tensor_types import *
 from minidl.autograd import (
@@ -23,5 +23,6 @@ from minidl.backend import Device as device  # noqa: N813
 from minidl.backend import Generator, get_rng_state, manual_seed, set_default_dtype, set_rng_state
 from minidl.backend import default_dtype as get_default_dtype
 from minidl.dtypes import *
+from minidl.formats import load, save
 from minidl.formatting import printoptions, set_printoptions
 from minidl.ops import *
