@@ -11,6 +11,7 @@ from minidl.training.metrics.accuracies import (
     SparseTopKCategoricalAccuracy,
     TopKCategoricalAccuracy,
 )
+from minidl.training.metrics.counts import F1, BinaryCounts, ConfusionMatrix, Counts, FBeta, Precision, Recall
 from minidl.training.metrics.functions import (
     PrecisionRecallF1,
     accuracy,
@@ -22,13 +23,20 @@ from minidl.training.metrics.means import Mean, MeanOf, SampleMean, Sum
 from minidl.training.metrics.metric import Metric
 
 __all__ = [
+    "F1",
     "Accuracy",
     "BinaryAccuracy",
+    "BinaryCounts",
     "CategoricalAccuracy",
+    "ConfusionMatrix",
+    "Counts",
+    "FBeta",
     "Mean",
     "MeanOf",
     "Metric",
+    "Precision",
     "PrecisionRecallF1",
+    "Recall",
     "SampleMean",
     "SparseCategoricalAccuracy",
     "SparseTopKCategoricalAccuracy",
