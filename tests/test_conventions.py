@@ -72,7 +72,7 @@ EXEMPT = {
 }
 
 #: What a function may import: an optional dependency is looked for when it is needed, not before.
-OPTIONAL = {"matplotlib"}
+OPTIONAL = {"matplotlib", "tensorboardX"}
 
 #: Longest file, in lines of code.
 MOST_LINES = 450
