@@ -18,7 +18,7 @@ from minidl.errors import ArgumentError, DTypeError, ShapeError, StateError
 from minidl.keras import constraints, initializers, regularizers
 from minidl.keras.names import SCOPE, auto_name, checked_name
 from minidl.keras.serialization import builtin, deserialize_keras_object, serialize_keras_object, snake_case
-from minidl.keras.structure import flatten, is_shape, map_shapes, map_structure
+from minidl.keras.structure import Sizes, flatten, is_shape, map_shapes, map_structure
 from minidl.keras.symbolic import KerasTensor, Node, any_symbolic
 from minidl.keras.variable import Variable
 from minidl.nn import Module
@@ -31,10 +31,11 @@ __all__ = ["Layer"]
 class Call:
     """What the layers inside of one outermost call have in common."""
 
-    __slots__ = ("training",)
+    __slots__ = ("losses", "training")
 
-    def __init__(self, training: bool) -> None:
+    def __init__(self, training: bool, losses: list[Any]) -> None:
         self.training = training
+        self.losses = losses  # what layers added to the loss
 
 
 _CALL: ContextVar[Call | None] = ContextVar("call", default=None)
@@ -132,7 +133,7 @@ class Layer(Module):
         self.activity_regularizer = regularizers.get(activity_regularizer)
         self.nodes: list[Node] = []  # its symbolic calls
         self._trainable = bool(trainable)
-        self._added_losses: list[Any] = []
+        self._call_losses: list[Any] = []
         self._build_shape: Any = None
         if input_dim is not None:
             input_shape = (input_dim,)
@@ -171,12 +172,12 @@ class Layer(Module):
         def tried(size: int) -> Any:
             inputs = map_shapes(lambda shape: zeros(*(size if n is None else n for n in shape)), input_shape)
             with no_grad():
-                return map_structure(lambda x: _Sizes(x.shape), self(inputs))
+                return map_structure(lambda x: Sizes(x.shape), self(inputs))
 
         twos, threes = tried(2), flatten(tried(3))
         sizes = iter(threes)
         return map_structure(
-            lambda shape: tuple(n if n == m else None for n, m in zip(shape.sizes, next(sizes).sizes, strict=True)),
+            lambda shape: tuple(n if n == m else None for n, m in zip(shape.shape, next(sizes).shape, strict=True)),
             twos,
         )
 
@@ -308,18 +309,16 @@ class Layer(Module):
 
     @property
     def losses(self) -> list[Any]:
-        """What the layers add to the loss: regularisers of weights, and of the activity in the last call."""
-        found = []
-        for layer in self._layers_below():
-            found += layer._added_losses
-            found += [
-                x.regularizer(x) for x in layer._own_variables() if x.regularizer is not None and x._requires_grad
-            ]
-        return found
+        """What is added to the loss: by the regularisers of weights, and by the layers in the last call of this one."""
+        regularized = (x for x in self.trainable_weights if x.regularizer is not None)
+        return [x.regularizer(x) for x in regularized] + self._call_losses
 
     def add_loss(self, loss: Any) -> None:
         """Add a scalar to the loss of the step; to be called in ``call``."""
-        self._added_losses.append(loss)
+        call = _CALL.get()
+        if call is None:
+            raise StateError(f"{self.name}.add_loss: there is no call under way; use it in the layer's call")
+        call.losses.append(loss)
 
     # ------------------------------------------------------------------ calling
 
@@ -329,33 +328,27 @@ class Layer(Module):
         if not (len(args) == 1 and isinstance(args[0], Tensor) and args[0].array.dtype == self._numpy_dtype):
             args = tuple(map_structure(self._converted, x) for x in args)
         if not self.built:
-            self._build_for(map_structure(lambda x: _Sizes(x.shape), args[0]) if args else None)
+            self._build_for(args[0] if args else None)
         training = kwargs.pop("training", None)
         outer = _CALL.get()
         if outer is not None and (training is None or training == outer.training):
             return self._called(outer, args, kwargs)
-        if outer is None:
-            self._forget_losses()
-        call = Call(self.training if training is None else bool(training))
+        call = Call(self.training if training is None else bool(training), [] if outer is None else outer.losses)
         token = _CALL.set(call)
         try:
             return self._called(call, args, kwargs)
         finally:
             _CALL.reset(token)
+            if outer is None:
+                self._call_losses = call.losses
 
     def _called(self, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if self._call_takes_training:
             kwargs["training"] = call.training
         outputs = super().__call__(*args, **kwargs)
         if self.activity_regularizer is not None:
-            for x in flatten(outputs):
-                self._added_losses.append(self.activity_regularizer(x) / x.shape[0])
+            call.losses += [self.activity_regularizer(x) / x.shape[0] for x in flatten(outputs)]
         return outputs
-
-    def _forget_losses(self) -> None:
-        for layer in self._layers_below():
-            if layer._added_losses:
-                layer._added_losses = []
 
     def _converted(self, x: Any) -> Any:
         """Return an input as a tensor, floats in the layer's dtype."""
@@ -367,18 +360,14 @@ class Layer(Module):
             x = x.to(self.dtype)
         return x
 
-    def _build_for(self, sizes: Any) -> None:
-        """Build for the shapes (held in :class:`_Sizes`) of the first input."""
-
-        def without_batch(x: Any) -> Any:
-            return (None, *x.sizes[1:]) if x.sizes else ()
-
-        self.build(map_structure(without_batch, sizes) if sizes is not None else None)
+    def _build_for(self, inputs: Any) -> None:
+        """Build for the first input seen, whatever the size of its batch."""
+        self.build(map_structure(lambda x: (None, *x.shape[1:]) if getattr(x, "shape", ()) else (), inputs))
 
     def _symbolic_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Return symbolic tensors for symbolic inputs, and remember the call."""
-        shapes = map_structure(lambda x: _Sizes(x.shape), args[0] if args else next(iter(kwargs.values())))
-        input_shape = map_structure(lambda x: x.sizes, shapes)
+        inputs = args[0] if args else next(iter(kwargs.values()))
+        input_shape = map_structure(lambda x: tuple(x.shape), inputs)
         try:
             if not self.built:
                 self.build(input_shape)
@@ -393,6 +382,11 @@ class Layer(Module):
 
     def _output_dtype(self, args: tuple[Any, ...]) -> str:
         return self.dtype
+
+    @property
+    def _serialized_name(self) -> str:
+        """What files and tables call the class."""
+        return type(self).__name__
 
     @property
     def _history_input(self) -> Node:
@@ -452,15 +446,6 @@ class Layer(Module):
     def extra_repr(self) -> str:
         """Return what stands between the parentheses of ``repr``."""
         return ", ".join(f"{name}={getattr(self, name)!r}" for name in self._shown)
-
-
-class _Sizes:
-    """A shape that :func:`map_structure` takes for one leaf."""
-
-    __slots__ = ("sizes",)
-
-    def __init__(self, sizes: Sequence[int | None]) -> None:
-        self.sizes = tuple(sizes)
 
 
 class _Given:

@@ -289,7 +289,7 @@ def serialize_keras_object(obj: Any) -> Any:
             raise DTypeError("serialize: a lambda cannot be written to a file; write a named function and register it")
         kind, config = "function", obj.__name__
     elif hasattr(obj, "get_config"):
-        kind, config = cls.__name__, obj.get_config()
+        kind, config = getattr(obj, "_serialized_name", cls.__name__), obj.get_config()
     else:
         raise DTypeError(
             f"serialize: a {cls.__name__} cannot be written to a file; give it get_config and from_config, and "
