@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-__all__ = ["flatten", "is_shape", "map_structure"]
+__all__ = ["Sizes", "flatten", "is_shape", "map_shapes", "map_structure"]
+
+
+class Sizes:
+    """A shape that is one leaf of a structure, which a tuple is not."""
+
+    __slots__ = ("shape",)
+
+    def __init__(self, shape: Sequence[int | None]) -> None:
+        self.shape = tuple(shape)
 
 
 def flatten(structure: Any) -> list[Any]:

@@ -7,7 +7,8 @@ something that can be run.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from minidl.errors import ArgumentError, DTypeError, ShapeError, StateError
@@ -156,13 +157,14 @@ class Graph:
                     f"got {[type(x).__name__ for x in tensors]}"
                 )
         nodes = self._nodes_from_inputs()
-        depth = self._depths(nodes)
+        depth = self._depths(nodes)  # as Keras orders layers, which is the order of weights in files
         first = {node.layer: i for i, node in reversed(list(enumerate(nodes)))}
         of_layer: dict[Layer, int] = {}
         for node in nodes:
             of_layer[node.layer] = max(depth[node], of_layer.get(node.layer, 0))
         self.layers: list[Layer] = sorted(of_layer, key=lambda layer: (-of_layer[layer], first[layer]))
         given = {id(x) for x in self.flat_inputs}
+        self.all_nodes = nodes
         # a node all of whose outputs are given need not run: an Input, or a layer in the middle of a larger model
         self.nodes = [node for node in nodes if not all(id(x) in given for x in flatten(node.outputs))]
         names = [layer.name for layer in self.layers]
@@ -215,8 +217,15 @@ class Graph:
                 depth[parent] = max(depth[parent], depth[node] + 1)
         return depth
 
-    def run(self, inputs: Any) -> Any:
-        """Return the outputs for inputs that have values (or are symbolic themselves)."""
+    def run(self, inputs: Any, call: Callable[..., Any] | None = None) -> Any:
+        """Return the outputs for inputs.
+
+        Parameters
+        ----------
+        inputs : whatever has a shape, in a list, or a dict by name, if there are several
+        call : callable ``(layer, *args, **kwargs)``, optional
+            What to do with each layer, if it is not to be called itself.
+        """
         values = {id(x): value for x, value in zip(self.flat_inputs, self._matched(inputs), strict=True)}
 
         def value_of(x: Any) -> Any:
@@ -224,10 +233,11 @@ class Graph:
 
         for node in self.nodes:
             args = node.args
+            apply = node.layer if call is None else partial(call, node.layer)
             if len(args) == 1 and isinstance(args[0], KerasTensor) and not node.kwargs:  # most layers
-                result = node.layer(values[id(args[0])])
+                result = apply(values[id(args[0])])
             else:
-                result = node.layer(*map_structure(value_of, args), **map_structure(value_of, node.kwargs))
+                result = apply(*map_structure(value_of, args), **map_structure(value_of, node.kwargs))
             if isinstance(node.outputs, KerasTensor):
                 values[id(node.outputs)] = result
             else:
@@ -235,12 +245,14 @@ class Graph:
                     values[id(x)] = value
         return map_structure(value_of, self.outputs)
 
+    def names(self, tensors: list[KerasTensor]) -> list[str]:
+        """Return the names of the layers that made symbolic tensors."""
+        return [node_of(x).layer.name for x in tensors]
+
     def _matched(self, inputs: Any) -> list[Any]:
         """Return the values for the inputs, in the order of the inputs."""
         if isinstance(inputs, dict):
-            names = list(self.inputs) if isinstance(self.inputs, dict) else [x.name for x in self.flat_inputs]
-            if not isinstance(self.inputs, dict):
-                names = [node_of(x).layer.name for x in self.flat_inputs]
+            names = list(self.inputs) if isinstance(self.inputs, dict) else self.names(self.flat_inputs)
             missing = [name for name in names if name not in inputs]
             if missing:
                 raise ArgumentError(f"inputs: {missing} are missing; the model takes {names}, got {list(inputs)}")

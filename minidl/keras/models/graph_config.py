@@ -144,5 +144,4 @@ def _tensors(references: Any, made: Mapping[tuple[str, int], Any], key: str) -> 
         if tensor is None:
             raise FormatError(f"config of a model: {key} refers to {references}, which does not exist")
         return tensor
-    tensors = [_tensors(reference, made, key) for reference in references]
-    return tensors
+    return [_tensors(reference, made, key) for reference in references]

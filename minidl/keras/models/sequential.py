@@ -217,7 +217,7 @@ def _from_tensors(items: list[Any], graph: Graph | None = None) -> list[Any]:
 
 def _no_chain(why: str) -> ArgumentError:
     return ArgumentError(
-        f"Sequential: the symbolic tensors do not form one chain: {why}. A Sequential takes layers, each of which takes "
-        "what the one before returns: Sequential([Input((4,)), Dense(8), Dense(3)]); for anything else use "
+        f"Sequential: the symbolic tensors do not form one chain: {why}. A Sequential takes layers, each of which "
+        "takes what the one before returns: Sequential([Input((4,)), Dense(8), Dense(3)]); for anything else use "
         "keras.Model(inputs, outputs)"
     )
