@@ -320,7 +320,7 @@ def _read_array(file: BinaryIO, entry: dict[str, Any], data_start: int, place: s
     if array.size and file.readinto(array.reshape(-1).view(np.uint8).data) != array.nbytes:  # type: ignore[attr-defined]
         raise FormatError(f"{place}: the file became shorter while it was read")
     if entry["dtype"] == "BOOL":  # any byte but 0 and 1 would be neither true nor false to NumPy
-        array = array.view(np.uint8) != 0
+        return np.asarray(array.view(np.uint8) != 0)
     if entry["dtype"] in _FOREIGN:
-        return _FOREIGN[entry["dtype"]][1](array)
+        return np.asarray(_FOREIGN[entry["dtype"]][1](array))
     return array.astype(array.dtype.newbyteorder("="), copy=False)
