@@ -1,5 +1,6 @@
 """Training: how good a model is, and (above optimisers and data) the loop that makes it better."""
 
+from minidl.training.checkpoint import CheckpointManager
 from minidl.training.metrics import (
     PrecisionRecallF1,
     accuracy,
@@ -7,9 +8,12 @@ from minidl.training.metrics import (
     confusion_matrix,
     precision_recall_f1,
 )
+from minidl.training.trainer import Trainer
 
 __all__ = [
+    "CheckpointManager",
     "PrecisionRecallF1",
+    "Trainer",
     "accuracy",
     "classification_report",
     "confusion_matrix",

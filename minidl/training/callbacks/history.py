@@ -29,6 +29,8 @@ class History(Callback):
         The epochs that were trained; the first is 0.
     params : dict
         How training ran: ``verbose``, ``epochs``, ``steps``.
+    interrupted : bool
+        Whether Ctrl-C ended training.
 
     Examples
     --------
@@ -44,6 +46,8 @@ class History(Callback):
     ----------
     ``keras.callbacks.History``.
     """
+
+    interrupted = False
 
     def __init__(self) -> None:
         self.history: dict[str, list[Any]] = {}
