@@ -26,6 +26,7 @@ from minidl.ops.masking import *
 from minidl.ops.normalization import *
 from minidl.ops.pooling import *
 from minidl.ops.powers import *
+from minidl.ops.probability_losses import *
 from minidl.ops.recurrent import *
 from minidl.ops.reductions import *
 from minidl.ops.sampling import *

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["cross_entropy", "nll_loss"]
 
 
-def checked_labels(x: Any, target: Any, name: str, ignore_index: int) -> tuple[Any, Any]:
+def checked_labels(x: Any, target: Any, name: str, ignore_index: int | None) -> tuple[Any, Any]:
     """Return the labels as an array, and which of them count (None if all do).
 
     Raises
@@ -49,11 +49,12 @@ def checked_labels(x: Any, target: Any, name: str, ignore_index: int) -> tuple[A
             "there first"
         )
     if on_cpu(labels) is None:
-        return labels, labels != ignore_index if labels.size else None
+        return labels, _counted(labels, ignore_index) if labels.size else None
     # read as unsigned numbers, negative labels are the largest: one look finds labels out of range on either side
     if labels.view(f"u{labels.itemsize}").max() >= classes:
-        counts = labels != ignore_index
-        wrong = ((labels < 0) | (labels >= classes)) & counts
+        wrong, counts = (labels < 0) | (labels >= classes), _counted(labels, ignore_index)
+        if counts is not None:
+            wrong &= counts
         if wrong.any():
             where = tuple(int(i) for i in np.unravel_index(wrong.argmax(), wrong.shape))
             place = where[0] if len(where) == 1 else where
@@ -63,9 +64,13 @@ def checked_labels(x: Any, target: Any, name: str, ignore_index: int) -> tuple[A
                 "(subtract 1 if they count from 1), or give the model more outputs"
             )
         return labels, counts
-    if 0 <= ignore_index < classes:
-        return labels, labels != ignore_index
-    return labels, None
+    ignored = ignore_index is not None and 0 <= ignore_index < classes
+    return labels, _counted(labels, ignore_index) if ignored else None
+
+
+def _counted(labels: Any, ignore_index: int | None) -> Any:
+    """Return which labels count; None if all do."""
+    return None if ignore_index is None else labels != ignore_index
 
 
 def _explain_shape(shape: tuple[int, ...], labels: Any, wanted: tuple[int, ...], classes: int, name: str) -> None:
@@ -106,7 +111,9 @@ class LabelLoss(Operation, register=False):
         self.counts, self.class_weight = counts, None if weight is None else weight.copy()
         self.outside = None
         if xp is not np:  # nobody looked at the labels, to not wait for the GPU: wrong ones give nan
-            self.outside = ((labels < 0) | (labels >= self.classes)) & counts
+            self.outside = (labels < 0) | (labels >= self.classes)
+            if counts is not None:
+                self.outside &= counts
             labels = xp.where(self.outside, 0, labels)
         # never the user's own array, which may hold the next batch before backward runs
         self.at = places(xp, labels.copy() if counts is None else xp.where(counts, labels, 0))
@@ -247,7 +254,7 @@ def nll_loss(
             "cross_entropy on the logits"
         )
     weight = _checked_weight(weight, input, "nll_loss")
-    x, labels, counts = _as_batch(input, labels, counts)
+    x, labels, counts = as_batch(input, labels, counts)
     out = NllLoss.apply(x, labels=labels, counts=counts, weight=weight, reduction=reduction)
     return out.reshape(()) if x is not input and reduction == "none" else out
 
@@ -288,7 +295,7 @@ def cross_entropy(
     input: Any,  # noqa: A002
     target: Any,
     weight: Any = None,
-    ignore_index: int = -100,
+    ignore_index: int | None = -100,
     reduction: str = "mean",
     label_smoothing: float = 0.0,
 ) -> Tensor:
@@ -309,8 +316,8 @@ def cross_entropy(
         The right classes :math:`y`, from 0 to C - 1, or their probabilities.
     weight : Tensor or array, shape (C,), optional
         :math:`w`: how much each class counts, a constant.
-    ignore_index : int
-        A label that does not count.
+    ignore_index : int or None
+        A label that does not count; with None, all do.
     reduction : {"mean", "sum", "none"}
     label_smoothing : float
         From 0 to 1: how much of the wanted probability is spread evenly over all classes.
@@ -352,13 +359,13 @@ def cross_entropy(
         raise ArgumentError(f"{name}: label_smoothing must be between 0 and 1, got {label_smoothing}")
     dtype = getattr(target, "dtype", None)
     if dtype is not None and dtype.kind == "f" and target.shape == input.shape:
-        if ignore_index >= 0:
+        if ignore_index is not None and ignore_index >= 0:
             raise ArgumentError(f"{name}: ignore_index is for labels; the target holds probabilities")
         weight = _checked_weight(weight, input, name)
         return _of_probabilities(input, target, weight, reduction, label_smoothing)
     labels, counts = checked_labels(input, target, name, ignore_index)
     weight = _checked_weight(weight, input, name)
-    x, labels, counts = _as_batch(input, labels, counts)
+    x, labels, counts = as_batch(input, labels, counts)
     out = CrossEntropy.apply(
         x, labels=labels, counts=counts, weight=weight, smoothing=float(label_smoothing), reduction=reduction
     )
@@ -394,7 +401,7 @@ def _checked_weight(weight: Any, x: Any, name: str) -> Any:
     return constant(weight, x, name, "weight")
 
 
-def _as_batch(x: Any, labels: Any, counts: Any) -> tuple[Any, Any, Any]:
+def as_batch(x: Any, labels: Any, counts: Any) -> tuple[Any, Any, Any]:
     """Make a batch of one of a single prediction (C,)."""
     if x.ndim > 1:
         return x, labels, counts

@@ -152,3 +152,28 @@ def test_seeded_layers_repeat() -> None:
     minidl.manual_seed(3)
     second = nn.Linear(4, 4)
     np.testing.assert_array_equal(first.weight.detach().numpy(), second.weight.detach().numpy())
+
+
+@pytest.mark.parametrize(
+    "fill",
+    [
+        init.uniform_,
+        init.normal_,
+        init.trunc_normal_,
+        init.xavier_uniform_,
+        init.xavier_normal_,
+        init.kaiming_uniform_,
+        init.kaiming_normal_,
+        init.orthogonal_,
+        lambda w, generator: init.sparse_(w, 0.5, generator=generator),
+    ],
+)
+def test_a_generator_of_ones_own(fill: Any) -> None:
+    """It decides alone, and takes no number from anybody else."""
+    minidl.manual_seed(0)
+    before = minidl.rand(1).item()
+    minidl.manual_seed(0)
+    draws = [fill(minidl.empty(4, 6), generator=minidl.Generator().manual_seed(seed)).numpy() for seed in (1, 1, 2)]
+    assert (draws[0] == draws[1]).all()
+    assert (draws[0] != draws[2]).any()
+    assert minidl.rand(1).item() == before
