@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from os import PathLike
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ import numpy as np
 
 from minidl.errors import StateError
 from minidl.training.callbacks.base import Callback
-from minidl.training.callbacks.progress import format_number
+from minidl.training.callbacks.progress import format_number, in_notebook
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -117,6 +118,9 @@ class History(Callback):
         try:
             from matplotlib.figure import Figure
             from matplotlib.ticker import MaxNLocator
+
+            if in_notebook():
+                from matplotlib import pyplot  # noqa: F401 (which tells Jupyter how to show a figure)
         except ImportError as error:
             raise ImportError(
                 'History.plot draws with matplotlib, which is not installed: pip install "minidl[viz]"'
@@ -127,8 +131,10 @@ class History(Callback):
         panels = list(dict.fromkeys(name.removeprefix("val_") for name in drawn))
         columns = min(len(panels), 3)
         rows = -(-len(panels) // columns)
-        # A Figure of its own, without pyplot: it opens no window and needs no display.
-        figure = Figure(figsize=(1.2 + 4.0 * columns, 0.4 + 3.0 * rows), layout="constrained")
+        # Where pyplot is in use, plt.show() shows the figure; otherwise it opens no window and needs no display.
+        pyplot = sys.modules.get("matplotlib.pyplot")
+        new_figure = Figure if pyplot is None or in_notebook() else pyplot.figure
+        figure = new_figure(figsize=(1.2 + 4.0 * columns, 0.4 + 3.0 * rows), layout="constrained")
         for i, panel in enumerate(panels):
             axes = figure.add_subplot(rows, columns, i + 1)
             for name, label, colour in ((panel, "training", "C0"), (f"val_{panel}", "validation", "C1")):

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from minidl.errors import ArgumentError
 from minidl.training.callbacks.base import Callback
 
-__all__ = ["ProgbarLogger", "ProgressBar", "format_number", "say"]
+__all__ = ["ProgbarLogger", "ProgressBar", "format_number", "in_notebook", "say"]
 
 _SILENT, _BAR, _LINES = 0, 1, 2
 
@@ -81,7 +81,7 @@ def _pace(seconds: float, unit: str = "step") -> str:
     return f"{seconds * 1e6:.0f}us/{unit}"
 
 
-def _in_notebook() -> bool:
+def in_notebook() -> bool:
     """Whether a Jupyter kernel runs this; nothing is imported to find out."""
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     return shell is not None and "IPKernelApp" in shell.config
@@ -98,7 +98,7 @@ class _TextBar(tqdm):
 
 
 def _bar_class() -> type[tqdm]:
-    if _in_notebook() and importlib.util.find_spec("ipywidgets"):
+    if in_notebook() and importlib.util.find_spec("ipywidgets"):
         return importlib.import_module("tqdm.notebook").tqdm
     return _TextBar
 
@@ -233,7 +233,7 @@ class ProgressBar(Callback):
     def _begin(self, title: str) -> None:
         params = self.params or {}
         verbose = _checked(params.get("verbose", "auto")) if self._verbose is None else self._verbose
-        can_draw = verbose in ("auto", 1) and (_in_terminal() or _in_notebook())
+        can_draw = verbose in ("auto", 1) and (_in_terminal() or in_notebook())
         self._mode = _SILENT if not verbose else _BAR if can_draw else _LINES
         self._title = title
         self._total = params.get("steps") or self._total  # an epoch of unknown length has told it to the next
