@@ -47,6 +47,27 @@ def sizes(value: Any, rank: int, least: int, name: str, argument: str) -> tuple[
     return found
 
 
+def padded_sides(padding: Any, rank: int, name: str) -> tuple[Pair, ...]:
+    """Return an argument that is one integer, one an axis, or a pair (before, after) an axis, as such pairs."""
+    if isinstance(padding, (tuple, list)) and len(padding) == rank and isinstance(padding[0], (tuple, list)):
+        before_after = [sizes(pair, 2, 0, name, "padding") for pair in padding]
+        return tuple([(before, after) for before, after in before_after])
+    return tuple([(p, p) for p in sizes(padding, rank, 0, name, "padding")])
+
+
+def same_sides(length: int, kernel: int, stride: int, dilation: int = 1) -> Pair:
+    """Return the padding that gives one window for each ``stride`` pixels, begun or whole; an odd one is longer after.
+
+    Examples
+    --------
+    >>> same_sides(5, kernel=3, stride=1), same_sides(4, kernel=3, stride=2)
+    ((1, 1), (0, 1))
+    """
+    reach = (-(-length // stride) - 1) * stride + dilation * (kernel - 1) + 1
+    total = max(reach - length, 0)
+    return total // 2, total - total // 2
+
+
 class Conv2d(Operation):
     casting = "common"
 
@@ -155,7 +176,7 @@ def convolve(
     if isinstance(padding, str):
         sides = named_padding(padding, kernel, strides, dilations, name)
     else:
-        sides = tuple([(p, p) for p in sizes(padding, rank, 0, name, "padding")])
+        sides = padded_sides(padding, rank, name)
     size = []
     for axis in range(rank):
         available = image[axis] + sides[axis][0] + sides[axis][1]
@@ -223,7 +244,7 @@ def conv2d(
     bias : Tensor (K,), optional
     stride : int or (vertical, horizontal)
         Pixels from one window to the next.
-    padding : int, (vertical, horizontal), "valid" or "same"
+    padding : int, (vertical, horizontal), ((top, bottom), (left, right)), "valid" or "same"
         Zeros on each side; "same" keeps H and W, for stride 1.
     dilation : int or (vertical, horizontal)
         Pixels from one cell of the kernel to the next.
@@ -325,8 +346,9 @@ def conv_transpose2d(
     x : Tensor (N, C, H, W) or (C, H, W)
     weight : Tensor (C, K / groups, R, S)
     bias : Tensor (K,), optional
-    stride, padding, dilation : int or (vertical, horizontal)
-        Those of the convolution whose transpose this is: padding cuts pixels off.
+    stride, dilation : int or (vertical, horizontal)
+    padding : int, (vertical, horizontal) or ((top, bottom), (left, right))
+        Like those, that of the convolution whose transpose this is: it cuts pixels off.
     output_padding : int or (vertical, horizontal)
         Rows and columns added at the bottom and right: of the sizes that a strided convolution maps to one, which
         to return.
@@ -359,7 +381,7 @@ def conv_transpose2d(
     name = "conv_transpose2d"
     check_channels(name, x, weight, bias, groups, 2, transposed=True)
     strides = sizes(stride, 2, 1, name, "stride")
-    cut = sizes(padding, 2, 0, name, "padding")
+    cut = padded_sides(padding, 2, name)
     added = sizes(output_padding, 2, 0, name, "output_padding")
     dilations = sizes(dilation, 2, 1, name, "dilation")
     size = []
@@ -369,11 +391,11 @@ def conv_transpose2d(
                 f"{name}: output_padding {added} must be smaller than stride {strides} or dilation {dilations}"
             )
         length = (x.shape[axis - 2] - 1) * strides[axis] + dilations[axis] * (weight.shape[axis + 2] - 1) + 1
-        size.append(length - 2 * cut[axis] + added[axis])
+        size.append(length - sum(cut[axis]) + added[axis])
     if min(size) < 1:
         raise ShapeError(
             f"{name}: an input of shape {tuple(x.shape)} and weight of shape {tuple(weight.shape)} with stride "
-            f"{strides}, padding {cut} give an output of size {tuple(size)}; use less padding"
+            f"{strides}, padding {padding} give an output of size {tuple(size)}; use less padding"
         )
     batched = x if x.ndim == 4 else reshape(x, (1, *x.shape))
     y = Conv2dInputGrad.apply(
@@ -381,7 +403,7 @@ def conv_transpose2d(
         weight,
         size=tuple(size),
         stride=strides,
-        padding=((cut[0], cut[0]), (cut[1], cut[1])),
+        padding=cut,
         dilation=dilations,
         groups=groups,
     )

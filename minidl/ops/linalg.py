@@ -20,6 +20,7 @@ __all__ = [
     "addmm",
     "baddbmm",
     "bmm",
+    "dense",
     "dot",
     "inner",
     "kron",
@@ -539,14 +540,14 @@ def kron(x: Any, y: Any) -> Tensor:
 class Linear(Operation):
     casting = "common"
 
-    def forward(self, x: Any, weight: Any, bias: Any = None) -> Any:
+    def forward(self, x: Any, weight: Any, bias: Any = None, *, transposed: bool = True) -> Any:
         self.save(x if self.needs[1] else None, weight if self.needs[0] else None)
-        self.x_shape = x.shape
+        self.x_shape, self.transposed = x.shape, transposed
         rows = x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])  # (..., D) -> (N, D)
-        y = rows @ weight.T  # (N, D) @ (D, U) -> (N, U)
+        y = rows @ (weight.T if transposed else weight)  # (N, D) @ (D, U) -> (N, U)
         if bias is not None:
             y += bias
-        return y if x.ndim == 2 else y.reshape((*x.shape[:-1], weight.shape[0]))  # (N, U) -> (..., U)
+        return y if x.ndim == 2 else y.reshape((*x.shape[:-1], y.shape[1]))  # (N, U) -> (..., U)
 
     def backward(self, grad: Any) -> Any:
         x, weight = self.saved
@@ -556,11 +557,11 @@ class Linear(Operation):
             x = None if x is None else x.reshape((rows, self.x_shape[-1]))  # (..., D) -> (N, D)
         grad_x = grad_weight = None
         if self.needs[0]:
-            grad_x = grad @ weight  # (N, U) @ (U, D) -> (N, D)
+            grad_x = grad @ (weight if self.transposed else weight.T)  # (N, U) @ (U, D) -> (N, D)
             if len(self.x_shape) != 2:
                 grad_x = grad_x.reshape(self.x_shape)  # (N, D) -> (..., D)
         if self.needs[1]:
-            grad_weight = grad.T @ x  # (U, N) @ (N, D) -> (U, D)
+            grad_weight = grad.T @ x if self.transposed else x.T @ grad  # (U, D) or (D, U)
         if len(self.needs) == 2:
             return grad_x, grad_weight
         return grad_x, grad_weight, grad.sum(axis=0) if self.needs[2] else None
@@ -613,6 +614,53 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Tensor:  # noqa: A002
     if given != wanted[:1]:
         raise ShapeError(f"linear: bias has shape {given}, weight {wanted} expects {wanted[:1]}; give one bias a unit")
     return Linear.apply(input, weight, bias)
+
+
+def dense(x: Any, kernel: Any, bias: Any = None) -> Tensor:
+    r"""Return the affine map of a dense layer whose weight stands inputs first, as Keras keeps it.
+
+    .. math:: y = x W + b
+
+    Parameters
+    ----------
+    x : Tensor or array, of shape (..., D)
+        Any number of axes before the features, none included.
+    kernel : Tensor or array, of shape (D, U)
+        :math:`W`; :func:`linear` takes it transposed.
+    bias : Tensor or array, of shape (U,), optional
+
+    Returns
+    -------
+    Tensor, of shape (..., U)
+
+    Raises
+    ------
+    ShapeError
+        If the numbers of features differ, or ``kernel`` or ``bias`` has another number of axes.
+
+    Examples
+    --------
+    >>> import minidl
+    >>> x, kernel = minidl.tensor([[1.0, 2.0]]), minidl.tensor([[1.0, 0.0, 1.0], [0.0, 1.0, 1.0]])
+    >>> minidl.dense(x, kernel, minidl.tensor([0.0, 0.0, 10.0]))
+    tensor([[ 1.,  2., 13.]])
+
+    References
+    ----------
+    ``keras.layers.Dense``.
+    """
+    shape, wanted = shape_of(x, "dense", "x"), shape_of(kernel, "dense", "kernel")
+    if len(wanted) != 2 or not shape or shape[-1] != wanted[0]:
+        raise ShapeError(
+            f"dense: x has shape {shape}, kernel {wanted}; expected (..., features) and (features, units), with as "
+            "many features"
+        )
+    if bias is None:
+        return Linear.apply(x, kernel, transposed=False)
+    given = shape_of(bias, "dense", "bias")
+    if given != wanted[1:]:
+        raise ShapeError(f"dense: bias has shape {given}, kernel {wanted} expects {wanted[1:]}; give one bias a unit")
+    return Linear.apply(x, kernel, bias, transposed=False)
 
 
 @takes_tensors("x")

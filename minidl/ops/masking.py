@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from minidl.autograd import Variable, update
-from minidl.backend import device_of, generator
+from minidl.backend import as_dtype, device_of
 from minidl.errors import ArgumentError, DTypeError, ShapeError
 from minidl.ops.arguments import takes_tensors
+from minidl.ops.sampling import uniform_array
 
 if TYPE_CHECKING:
     from minidl._tensor import Tensor
 
 __all__ = ["alpha_dropout", "dropout", "dropout1d", "dropout2d"]
 
+FLOAT32 = as_dtype("float32")
 
-def kept(x: Any, shape: tuple[int, ...], p: float) -> Any:
+
+def kept(x: Any, shape: tuple[int, ...], p: float, generator: Any = None) -> Any:
     """Return an array of ``shape``, beside ``x``, that is True with probability ``1 - p``."""
-    return generator(device_of(x.array if isinstance(x, Variable) else x)).random(shape, dtype="float32") >= p
+    return uniform_array(shape, FLOAT32, device_of(x.array if isinstance(x, Variable) else x), generator) >= p
 
 
 def check(name: str, x: Any, p: float) -> None:
@@ -29,11 +33,11 @@ def check(name: str, x: Any, p: float) -> None:
         raise DTypeError(f"{name}: expected a float tensor, got {x.dtype}; convert it first: x.float()")
 
 
-def drop(name: str, x: Any, shape: tuple[int, ...], p: float, inplace: bool) -> Tensor:
+def drop(name: str, x: Any, shape: tuple[int, ...], p: float, inplace: bool, generator: Any = None) -> Tensor:
     """Multiply ``x`` by a random mask of ``shape``, which broadcasts, scaled so that the mean stays."""
     if p == 0:
         return x
-    mask = kept(x, shape, p).astype(x.dtype)
+    mask = kept(x, shape, p, generator).astype(x.dtype)
     if p < 1:
         mask *= 1 / (1 - p)
     y = x * mask
@@ -41,7 +45,15 @@ def drop(name: str, x: Any, shape: tuple[int, ...], p: float, inplace: bool) -> 
 
 
 @takes_tensors("x")
-def dropout(x: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+def dropout(
+    x: Any,
+    p: float = 0.5,
+    training: bool = True,
+    inplace: bool = False,
+    *,
+    shape: Sequence[int | None] | None = None,
+    generator: Any = None,
+) -> Tensor:
     r"""Set each element to zero with probability ``p`` and scale the others, so that the mean stays.
 
     .. math:: y_i = \frac{m_i}{1 - p} x_i, \quad m_i \sim \operatorname{Bernoulli}(1 - p)
@@ -55,6 +67,10 @@ def dropout(x: Any, p: float = 0.5, training: bool = True, inplace: bool = False
         If False, ``x`` comes back as it is.
     inplace : bool
         Write the result into ``x``.
+    shape : tuple of int or None, optional
+        That of the mask: along an axis of size 1, elements are dropped together. None is the size of ``x``.
+    generator : Generator, optional
+        Where the random numbers come from, instead of the shared generator.
 
     Returns
     -------
@@ -64,6 +80,8 @@ def dropout(x: Any, p: float = 0.5, training: bool = True, inplace: bool = False
     ------
     ArgumentError
         If ``p`` is no probability.
+    ShapeError
+        If a mask of ``shape`` does not broadcast to ``x``.
     DTypeError
         If ``x`` does not hold floats.
 
@@ -80,7 +98,17 @@ def dropout(x: Any, p: float = 0.5, training: bool = True, inplace: bool = False
     overfitting".
     """
     check("dropout", x, p)
-    return drop("dropout", x, x.shape, p, inplace) if training else x
+    if not training:
+        return x
+    if shape is None:
+        return drop("dropout", x, x.shape, p, inplace, generator)
+    mask_shape = tuple([n if m is None else m for m, n in zip(shape, x.shape, strict=False)])
+    if len(shape) != x.ndim or any(m not in (1, n) for m, n in zip(mask_shape, x.shape, strict=True)):
+        raise ShapeError(
+            f"dropout: a mask of shape {tuple(shape)} does not fit an input of shape {tuple(x.shape)}; expected for "
+            "each axis its size, None for it, or 1"
+        )
+    return drop("dropout", x, mask_shape, p, inplace, generator)
 
 
 def drop_channels(name: str, x: Any, rank: int, p: float, training: bool, inplace: bool) -> Tensor:

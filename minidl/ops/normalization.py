@@ -42,7 +42,7 @@ class Standardize(Operation):
         *,
         axes: tuple[int, ...],
         eps: float,
-        running: tuple[Any, Any, float] | None = None,
+        running: tuple[Any, Any, float, int] | None = None,
     ) -> Any:
         self.axes, self.eps = axes, eps
         self.count = math.prod([x.shape[axis] for axis in axes])
@@ -60,10 +60,13 @@ class Standardize(Operation):
             y += bias
         return y
 
-    def update(self, mean: Any, var: Any, running_mean: Any, running_var: Any, momentum: float) -> None:
-        """Move the running statistics, in place, towards those of this batch (its variance unbiased)."""
+    def update(
+        self, mean: Any, var: Any, running_mean: Any, running_var: Any, momentum: float, correction: int
+    ) -> None:
+        """Move the running statistics, in place, towards those of this batch."""
         rows = mean.size // max(running_mean.size, 1)  # instance_norm has statistics for each image
-        for running, found in ((running_mean, mean), (running_var, var * (self.count / max(self.count - 1, 1)))):
+        var = var * (self.count / max(self.count - correction, 1))
+        for running, found in ((running_mean, mean), (running_var, var)):
             running *= 1 - momentum
             running += momentum * found.reshape((rows, running.size)).sum(axis=0) / max(rows, 1)
 
@@ -123,12 +126,13 @@ def with_running_statistics(
     axes: tuple[int, ...],
     momentum: float,
     eps: float,
+    correction: int = 1,
 ) -> Tensor:
     """Standardize over ``axes`` and let the running statistics, if any, take in what was found."""
     running = None
     if running_mean is not None:
         arrays = [r.array if isinstance(r, Variable) else r for r in (running_mean, running_var)]
-        running = (*arrays, momentum)
+        running = (*arrays, momentum, correction)
     y = standardize(x, along_channels(weight, shape), along_channels(bias, shape), axes=axes, eps=eps, running=running)
     for statistics in (running_mean, running_var):
         if isinstance(statistics, Variable):
@@ -159,6 +163,8 @@ def batch_norm(
     training: bool = False,
     momentum: float = 0.1,
     eps: float = 1e-5,
+    *,
+    correction: int = 1,
 ) -> Tensor:
     r"""Normalise each channel over the batch and all positions.
 
@@ -168,14 +174,17 @@ def batch_norm(
     ----------
     x : Tensor (N, C) or (N, C, ...)
     running_mean, running_var : Tensor (C,), or None in training
-        In training they are updated in place: ``(1 - momentum) * running + momentum * batch``, with the unbiased
-        variance. In evaluation they stand in for the batch's statistics.
+        In training they are updated in place: ``(1 - momentum) * running + momentum * batch``. In evaluation they
+        stand in for the batch's statistics.
     weight, bias : Tensor (C,), optional
         :math:`\gamma` and :math:`\beta`.
     training : bool
         Whether to use the statistics of this batch (its biased variance).
     momentum : float
     eps : float
+    correction : int
+        What the variance that enters ``running_var`` has in place of 1 in its n - 1: 1 is PyTorch's way, 0 (the
+        biased one) Keras's, which takes one value a channel too.
 
     Returns
     -------
@@ -210,13 +219,13 @@ def batch_norm(
         if running_mean is None:
             raise ArgumentError("batch_norm: in evaluation it needs running_mean and running_var; pass training=True")
         return by_running_statistics(x, running_mean, running_var, weight, bias, shape, eps)
-    if math.prod(x.shape) == x.shape[1]:
+    if correction and math.prod(x.shape) == x.shape[1]:
         raise ShapeError(
             f"batch_norm: in training it needs more than one value a channel, the input has shape {tuple(x.shape)}; "
             "use a larger batch (drop the last, incomplete one), or call eval() first"
         )
     axes = (0, *range(2, x.ndim))
-    return with_running_statistics(x, running_mean, running_var, weight, bias, shape, axes, momentum, eps)
+    return with_running_statistics(x, running_mean, running_var, weight, bias, shape, axes, momentum, eps, correction)
 
 
 @takes_tensors("x", "running_mean", "running_var", "weight", "bias")

@@ -8,7 +8,7 @@ from minidl import kernels
 from minidl.autograd import Operation
 from minidl.errors import ArgumentError, ShapeError
 from minidl.ops.arguments import takes_tensors
-from minidl.ops.convolution import sizes
+from minidl.ops.convolution import same_sides, sizes
 from minidl.ops.shape import reshape
 
 if TYPE_CHECKING:
@@ -180,14 +180,37 @@ def window_arguments(
     check_image(name, x, rank)
     kernel = sizes(kernel_size, rank, 1, name, "kernel_size")
     strides = kernel if stride is None else sizes(stride, rank, 1, name, "stride")
-    pads = sizes(padding, rank, 0, name, "padding")
     dilations = sizes(dilation, rank, 1, name, "dilation")
+    image = x.shape[-rank:]
+    if padding == "same":  # what the last window lacks is added where ceil_mode's is
+        pads = tuple([same_sides(*geometry)[0] for geometry in zip(image, kernel, strides, dilations, strict=True)])
+        size = [-(-length // step) for length, step in zip(image, strides, strict=True)]
+    else:
+        pads = sizes(padding, rank, 0, name, "padding")
+        size = window_counts(name, x, rank, kernel, strides, pads, dilations, ceil_mode)
+    found = {"kernel": kernel, "stride": strides, "padding": pads, "dilation": dilations, "size": tuple(size)}
+    if rank == 1:
+        return {key: (0 if key == "padding" else 1, *value) for key, value in found.items()}
+    return found
+
+
+def window_counts(
+    name: str,
+    x: Any,
+    rank: int,
+    kernel: tuple[int, ...],
+    strides: tuple[int, ...],
+    pads: tuple[int, ...],
+    dilations: tuple[int, ...],
+    ceil_mode: bool,
+) -> list[int]:
+    """Return how many windows there are along each axis."""
     size = []
     for axis in range(rank):
         extent = dilations[axis] * (kernel[axis] - 1) + 1
         if 2 * pads[axis] > extent:
             raise ArgumentError(
-                f"{name}: padding={padding} must be at most half of the window, which covers {extent} pixels along "
+                f"{name}: padding={pads} must be at most half of the window, which covers {extent} pixels along "
                 f"axis {axis - rank}: some windows would see padding alone"
             )
         length = x.shape[axis - rank]
@@ -202,10 +225,7 @@ def window_arguments(
         if ceil_mode and steps * strides[axis] >= length + pads[axis]:
             steps -= 1  # the last window must start inside of the image or the padding on its left
         size.append(steps + 1)
-    found = {"kernel": kernel, "stride": strides, "padding": pads, "dilation": dilations, "size": tuple(size)}
-    if rank == 1:
-        return {key: (0 if key == "padding" else 1, *value) for key, value in found.items()}
-    return found
+    return size
 
 
 def max_pool(
@@ -246,7 +266,7 @@ def max_pool2d(
     x : Tensor (N, C, H, W) or (C, H, W)
     kernel_size, stride, padding, dilation : int or (vertical, horizontal)
         The window, the step from one to the next (the window's size if None), the border of -inf, and the distance
-        of a window's cells.
+        of a window's cells. ``padding="same"`` is what gives ceil(H / stride) windows, more at the end if odd.
     ceil_mode : bool
         Let a last window stick out, instead of leaving the last pixels unseen.
     return_indices : bool
@@ -338,6 +358,7 @@ def avg_pool(
 ) -> Tensor:
     """Compute :func:`avg_pool1d` or :func:`avg_pool2d`."""
     geometry = window_arguments(name, x, rank, kernel_size, stride, padding, 1, ceil_mode)
+    count_include_pad = count_include_pad and padding != "same"
     del geometry["dilation"]
     if divisor == 0:
         raise ArgumentError(f"{name}: divisor_override must not be 0; leave it out to divide by the window's size")
@@ -364,6 +385,7 @@ def avg_pool2d(
     x : Tensor (N, C, H, W) or (C, H, W)
     kernel_size, stride, padding : int or (vertical, horizontal)
         The window, the step from one to the next (the window's size if None), and the border of zeros.
+        ``padding="same"`` is what gives ceil(H / stride) windows, more at the end if odd; it never counts.
     ceil_mode : bool
         Let a last window stick out, instead of leaving the last pixels unseen; what sticks out never counts.
     count_include_pad : bool

@@ -48,8 +48,8 @@ def check_step(
                 f"{name}: {argument} has shape {tuple(state.shape)}; an input of shape {tuple(x.shape)} needs "
                 f"{expected}"
             )
-    if (bias_ih is None) != (bias_hh is None):
-        raise ArgumentError(f"{name}: give bias_ih and bias_hh both, or neither")
+    if bias_ih is None and bias_hh is not None:
+        raise ArgumentError(f"{name}: bias_hh without bias_ih; give both, bias_ih alone, or neither")
 
 
 @takes_tensors("x", "h", "weight_ih", "weight_hh", "bias_ih", "bias_hh")
@@ -84,7 +84,7 @@ def rnn_cell(
     ShapeError
         If the shapes do not fit.
     ArgumentError
-        If the nonlinearity is unknown, or one bias is missing.
+        If the nonlinearity is unknown, or ``bias_hh`` stands alone.
 
     Examples
     --------
@@ -132,7 +132,7 @@ def gru_cell(x: Any, h: Any, weight_ih: Any, weight_hh: Any, bias_ih: Any = None
     ShapeError
         If the shapes do not fit.
     ArgumentError
-        If one bias is missing.
+        If ``bias_hh`` stands alone.
 
     Examples
     --------
@@ -184,7 +184,7 @@ def lstm_cell(
     ShapeError
         If the shapes do not fit.
     ArgumentError
-        If one bias is missing.
+        If ``bias_hh`` stands alone.
 
     Examples
     --------
@@ -221,7 +221,7 @@ class LstmLayer(Operation):
         reverse: bool,
     ) -> Any:
         self.reverse = reverse
-        bias = None if bias_ih is None else bias_ih + bias_hh
+        bias = bias_ih if bias_hh is None else bias_ih + bias_hh
         output, h, c, gates, cells = kernels.lstm(x, h0, c0, weight_ih, weight_hh, bias, reverse)
         self.save(x, h0, c0, weight_ih, weight_hh, output, gates, cells)
         return output, h, c
@@ -292,7 +292,7 @@ def lstm_layer(
     ShapeError
         If the shapes do not fit.
     ArgumentError
-        If one bias is missing.
+        If ``bias_hh`` stands alone.
     GradError
         If its gradient is to be differentiated again: use :func:`lstm_cell` in a loop.
 
@@ -311,5 +311,5 @@ def lstm_layer(
     if x.ndim != 3:
         raise ShapeError(f"lstm_layer: the input has shape {tuple(x.shape)}; expected (T, N, D): time, batch, features")
     check_step("lstm_layer", 4, x, {"h0": h0, "c0": c0}, weight_ih, weight_hh, bias_ih, bias_hh)
-    biases = () if bias_ih is None else (bias_ih, bias_hh)
+    biases = () if bias_ih is None else (bias_ih,) if bias_hh is None else (bias_ih, bias_hh)
     return LstmLayer.apply(x, h0, c0, weight_ih, weight_hh, *biases, reverse=reverse)

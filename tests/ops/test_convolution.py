@@ -62,6 +62,24 @@ CASES = [
     conv2d_case((1, 2, 6, 5), (2, 2, 2, 3), padding="same", dilation=(3, 1)),
     conv2d_case((1, 2, 4, 5), (2, 2, 2, 4), padding="valid"),
     conv2d_case((0, 2, 4, 5), (3, 2, 2, 2), (3,)),
+    Case(
+        "conv2d",
+        lambda *a: minidl.conv2d(*a, stride=2, padding=((0, 1), (2, 1))),
+        [(2, 2, 4, 5), (3, 2, 3, 3), (3,)],
+        torch=lambda x, *a: F.conv2d(F.pad(x, (2, 1, 0, 1)), *a, stride=2),
+    ),
+    Case(
+        "conv2d",
+        lambda *a: minidl.conv1d(*a, padding=((2, 0),)),
+        [(2, 2, 4), (3, 2, 3)],
+        torch=lambda x, *a: F.conv1d(F.pad(x, (2, 0)), *a),
+    ),
+    Case(
+        "conv2d_input_grad",
+        lambda *a: minidl.conv_transpose2d(*a, stride=2, padding=((0, 1), (2, 1))),
+        [(2, 2, 4, 5), (2, 3, 3, 3), (3,)],
+        torch=lambda *a: F.conv_transpose2d(*a, stride=2)[:, :, :-1, 2:-1],
+    ),
     Case("conv2d", lambda *a: minidl.conv1d(*a), [(2, 3, 6), (4, 3, 3), (4,)], torch=lambda *a: F.conv1d(*a)),
     Case(
         "conv2d",

@@ -27,6 +27,16 @@ def product(*shapes: tuple[int, ...]) -> Case:
     return Case("matmul", lambda x, y: x @ y, list(shapes), lambda x, y: x @ y, lambda x, y: x @ y)
 
 
+def dense(*shapes: tuple[int, ...]) -> Case:
+    return Case(
+        "linear",
+        minidl.dense,
+        list(shapes),
+        lambda x, w, *b: x @ w + (b[0] if b else 0),
+        lambda x, w, *b: torch.nn.functional.linear(x, w.T, *b),
+    )
+
+
 def linear(*shapes: tuple[int, ...]) -> Case:
     return Case(
         "linear",
@@ -70,6 +80,8 @@ CASES = [
     linear((2, 3, 4), (5, 4), (5,)),
     linear((2, 3, 4), (5, 4)),
     linear((0, 4), (5, 4), (5,)),
+    dense((3, 4), (4, 5)),
+    dense((2, 3, 4), (4, 5), (5,)),
     linear((2, 0, 4), (5, 4), (5,)),
     linear((3, 0), (5, 0), (5,)),
     sum_of_products("ij,jk->ik", (3, 4), (4, 5)),
@@ -374,3 +386,17 @@ def test_einsum_agrees_with_numpy_on_every_equation_of_two_small_terms() -> None
             equation = f"{first},{second}->{''.join(reversed(known[:size]))}"
             got = minidl.einsum(equation, minidl.tensor(x), minidl.tensor(y))
             np.testing.assert_allclose(got.array, np.einsum(equation, x, y), atol=1e-12, err_msg=equation)
+
+
+@pytest.mark.parametrize(
+    ("x", "kernel", "bias", "message"),
+    [
+        ((3, 4), (5, 6), None, r"dense: x has shape \(3, 4\), kernel \(5, 6\); expected \(\.\.\., features\)"),
+        ((), (5, 6), None, r"dense: x has shape \(\)"),
+        ((3, 4), (4,), None, r"kernel \(4,\); expected"),
+        ((3, 4), (4, 2), (4,), r"dense: bias has shape \(4,\), kernel \(4, 2\) expects \(2,\)"),
+    ],
+)
+def test_dense_errors(x: tuple[int, ...], kernel: tuple[int, ...], bias: tuple[int, ...] | None, message: str) -> None:
+    with pytest.raises(ShapeError, match=message):
+        minidl.dense(minidl.ones(*x), minidl.ones(*kernel), None if bias is None else minidl.ones(*bias))

@@ -17,10 +17,10 @@ from tests.ops.harness import (  # noqa: F401
 )
 
 
-def seeded(function: Any, *args: Any) -> Any:
+def seeded(function: Any, *args: Any, **kwargs: Any) -> Any:
     def call(x: Any) -> Any:
         minidl.manual_seed(3)
-        return function(x, *args)
+        return function(x, *args, **kwargs)
 
     return call
 
@@ -29,6 +29,7 @@ CASES = [
     Case("mul", seeded(minidl.dropout, 0.3), [(4, 5)]),
     Case("mul", seeded(minidl.dropout, 1), [(4, 5)]),
     Case("mul", seeded(minidl.dropout), [()]),
+    Case("mul", seeded(minidl.dropout, 0.3, shape=(None, 1)), [(4, 5)]),
     Case("mul", seeded(minidl.dropout), [(0, 2)]),
     Case("mul", seeded(minidl.dropout2d, 0.3), [(4, 3, 2, 2)]),
     Case("mul", seeded(minidl.dropout1d, 0.3), [(4, 2)]),
@@ -84,6 +85,19 @@ def test_alpha_dropout_keeps_mean_and_variance() -> None:
     assert abs(y.std() - 1) < 0.02
 
 
+def test_a_mask_of_its_own_shape_drops_together() -> None:
+    y = minidl.dropout(minidl.ones(4, 100), 0.5, shape=(1, None)).array
+    assert (y == y[0]).all()
+    assert 0 < (y == 0).sum() < y.size
+
+
+def test_a_generator_repeats() -> None:
+    x = minidl.ones(50)
+    first = minidl.dropout(x, generator=minidl.Generator().manual_seed(1))
+    assert minidl.equal(first, minidl.dropout(x, generator=minidl.Generator().manual_seed(1)))
+    assert not minidl.equal(first, minidl.dropout(x, generator=minidl.Generator().manual_seed(2)))
+
+
 @pytest.mark.parametrize("function", [minidl.dropout, minidl.dropout1d, minidl.alpha_dropout])
 def test_in_place(function: Any) -> None:
     x = minidl.ones(10, 20)
@@ -99,6 +113,8 @@ def test_in_place(function: Any) -> None:
         (lambda x: minidl.dropout(x, 1.5), ArgumentError, "dropout: p=1.5 must be a probability, from 0 to 1"),
         (lambda x: minidl.dropout(x, -0.1, training=False), ArgumentError, "p=-0.1 must be a probability"),
         (lambda x: minidl.dropout(x, float("nan")), ArgumentError, "p=nan must be a probability"),
+        (lambda x: minidl.dropout(x, shape=(3,)), ShapeError, r"mask of shape \(3,\) does not fit .* shape \(2, 3\)"),
+        (lambda x: minidl.dropout(x, shape=(2, 2)), ShapeError, r"mask of shape \(2, 2\) does not fit"),
         (lambda x: minidl.alpha_dropout(x, 2), ArgumentError, "alpha_dropout: p=2 must be a probability"),
         (lambda x: minidl.dropout(x.long()), DTypeError, "expected a float tensor, got int64"),
         (lambda x: minidl.dropout2d(x), ShapeError, r"dropout2d: the input has shape \(2, 3\); expected \(N, C, H, W"),

@@ -104,6 +104,15 @@ def test_running_statistics_are_updated_as_torch_does(name: str, shape: tuple[in
     np.testing.assert_allclose(got.array, want.numpy(), rtol=1e-5, atol=1e-5)
 
 
+def test_running_variance_may_be_biased() -> None:
+    x, running_var = minidl.tensor([[0.0], [2.0]]), minidl.zeros(1)
+    minidl.batch_norm(x, minidl.zeros(1), running_var, training=True, momentum=1.0, correction=0)
+    assert running_var.tolist() == [1.0]
+    one = minidl.batch_norm(x[:1], minidl.zeros(1), running_var, training=True, momentum=1.0, correction=0)
+    assert one.tolist() == [[0.0]]
+    assert running_var.tolist() == [0.0]
+
+
 def test_writing_running_statistics_is_seen_by_the_graph() -> None:
     running_mean, running_var = minidl.zeros(3), minidl.ones(3)
     minidl.batch_norm(minidl.randn(4, 3), running_mean, running_var, training=True)

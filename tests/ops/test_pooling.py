@@ -58,6 +58,25 @@ CASES = [
     case("max_pool2d", "max_pool2d", (1, 2, 6, 7), 3, stride=2, ceil_mode=True),
     case("max_pool2d", "max_pool2d", (1, 2, 5, 5), 2, stride=3, padding=1, ceil_mode=True),
     case("max_pool2d", "max_pool2d", (1, 2, 6, 7), 3, return_indices=True),
+    # "same" pads at the end first: by one row here, and by one column on each side
+    Case(
+        "max_pool2d",
+        lambda x: minidl.max_pool2d(x, (2, 3), stride=(2, 1), padding="same"),
+        [distinct(2, 2, 5, 4)],
+        torch=lambda x: F.max_pool2d(F.pad(x, (1, 1, 0, 1), value=-torch.inf), (2, 3), (2, 1)),
+    ),
+    Case(
+        "avg_pool2d",
+        lambda x: minidl.avg_pool2d(x, (2, 3), stride=(2, 1), padding="same"),
+        [distinct(2, 2, 5, 4)],
+        torch=lambda x: F.avg_pool2d(x, (2, 3), (2, 1), (0, 1), ceil_mode=True, count_include_pad=False),
+    ),
+    Case(
+        "max_pool2d",
+        lambda x: minidl.max_pool1d(x, 4, stride=5, padding="same"),
+        [distinct(2, 6)],
+        torch=lambda x: F.max_pool1d(F.pad(x, (1, 2), value=-torch.inf), 4, 5),
+    ),
     case("max_pool2d", "max_pool2d", (0, 2, 4, 4), 2),
     case("max_pool2d", "max_pool1d", (2, 3, 7), 3, stride=2, padding=1),
     case("max_pool2d", "max_pool1d", (3, 7), 2, ceil_mode=True, return_indices=True),
@@ -157,7 +176,11 @@ def test_adaptive_pooling_keeps_infinity_where_it_is() -> None:
             r"max_pool2d: a window of size \(7, 7\) .* covers 7 pixels along axis -2, where .*\(1, 2, 5, 6\) has 5",
         ),
         (lambda x: minidl.max_pool2d(x, (2, 7), ceil_mode=True, stride=1), ShapeError, "along axis -1"),
-        (lambda x: minidl.max_pool2d(x, 2, padding=2), ArgumentError, "padding=2 must be at most half of the window"),
+        (
+            lambda x: minidl.max_pool2d(x, 2, padding=2),
+            ArgumentError,
+            r"padding=\(2, 2\) must be at most half of the window",
+        ),
         (lambda x: minidl.max_pool2d(x, 0), ArgumentError, "kernel_size=0; expected an integer of at least 1"),
         (lambda x: minidl.max_pool2d(x, "2"), DTypeError, "kernel_size must be an integer or 2 of them, got '2'"),
         (lambda x: minidl.max_pool2d(x[0, 0], 2), ShapeError, r"shape \(5, 6\); expected \(N, C, H, W\)"),
