@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import stat
 import struct
 from collections.abc import Mapping
 from typing import Any, BinaryIO
@@ -24,6 +23,7 @@ from minidl.autograd import Variable, wrap
 from minidl.backend import is_array, to_numpy
 from minidl.errors import ArgumentError, DTypeError, FormatError
 from minidl.formats.atomic import atomic_write
+from minidl.formats.source import open_source
 from minidl.formats.strict_json import MOST_BYTES, parse_json
 
 __all__ = ["load_safetensors", "read_safetensors", "save_safetensors"]
@@ -198,13 +198,9 @@ def read_safetensors(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray
     >>> read_safetensors(path)
     ({'x': array([0, 1, 2])}, {'made by': 'hand'})
     """
-    place = os.fspath(path)
-    with open(path, "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise FormatError(f"{place}: not an ordinary file")
-        header, metadata, start = _read_header(file, status.st_size, place)
-        _check_layout(header, status.st_size - start, place)
+    with open_source(path) as (file, size, place):
+        header, metadata, start = _read_header(file, size, place)
+        _check_layout(header, size - start, place)
         arrays = {name: _read_array(file, entry, start, f"{place}: {name}") for name, entry in header.items()}
     return arrays, metadata
 
