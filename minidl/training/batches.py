@@ -186,12 +186,15 @@ class Arrays(Source):
 
 
 def _picker(held: Any, device: Device) -> Callable[[Any], Any]:
-    """Return a function from rows (a slice, or indices) to tensors on ``device``."""
+    """Return a function from rows (a slice, or indices) to tensors on ``device``, nested as ``held`` is."""
     if held is None:
         return lambda rows: None
-    if not is_array(held):
-        pickers = mapped(lambda array: _Rows(array, device), held)
-        return lambda rows: mapped(lambda picker: picker(rows), pickers)
+    if isinstance(held, Mapping):
+        named = {key: _picker(part, device) for key, part in held.items()}
+        return lambda rows: {key: pick(rows) for key, pick in named.items()}
+    if isinstance(held, (list, tuple)):
+        several = [_picker(part, device) for part in held]
+        return lambda rows: tuple(pick(rows) for pick in several)
     return _Rows(held, device)
 
 
@@ -470,15 +473,17 @@ def _count(parts: Mapping[str, Any], name: str) -> int:
         If there are none.
     """
     shapes = {where: tuple(array.shape) for what, part in parts.items() for where, array in leaves(part, what)}
-    sizes = {shape[:1] for shape in shapes.values()}
     listed = ", ".join(f"{where} {shape}" for where, shape in shapes.items())
     if not shapes:
         raise DataError(f"{name}: there is no data: x has no arrays")
-    if len(sizes) > 1 or sizes == {()}:
+    if () in shapes.values():
+        raise ShapeError(f"{name}: each array needs an axis of samples, its first, even of one; got {listed}")
+    sizes = {shape[0] for shape in shapes.values()}
+    if len(sizes) > 1:
         raise ShapeError(
             f"{name}: the arrays have different numbers of samples, their first sizes: {listed}; all need the same"
         )
-    ((size,),) = sizes
+    (size,) = sizes
     if size == 0:
         raise DataError(f"{name}: there is no data: {listed}")
     return size

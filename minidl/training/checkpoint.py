@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from minidl import formats
-from minidl.backend import get_rng_state, set_rng_state
+from minidl.autograd import Variable
+from minidl.backend import get_rng_state, is_array, set_rng_state, to_numpy
 from minidl.errors import ArgumentError, FormatError, warn
 from minidl.formats import atomic_write
 from minidl.nn.module import Module
@@ -85,7 +87,7 @@ class CheckpointManager:
         numbered = self._numbered()
         number = numbered[-1][0] + 1 if numbered else 1
         path = self.directory / f"checkpoint-{number:06d}.safetensors"
-        formats.save(tree, path)
+        formats.save({"tree": tree, "checksum": _checksum(tree)}, path)
         for _, old in numbered[: len(numbered) + 1 - self.keep]:
             old.unlink(missing_ok=True)
         return path
@@ -94,7 +96,7 @@ class CheckpointManager:
         """Return the newest checkpoint that can be read, or None; a damaged one is warned of and passed over."""
         for path in reversed(self.paths()):
             try:
-                return formats.load(path)
+                return _checked(formats.load(path), path)
             except (FormatError, OSError) as error:
                 warn(f"resume: a checkpoint cannot be read, the one before it is taken: {error}")
         return None
@@ -107,6 +109,31 @@ class CheckpointManager:
     def _numbered(self) -> list[tuple[int, Path]]:
         found = ((_NAME.fullmatch(path.name), path) for path in self.directory.iterdir())
         return sorted((int(match[1]), path) for match, path in found if match)
+
+
+def _checked(found: Any, path: Path) -> Any:
+    """Return the tree of a checkpoint if it is what was written: a disk's wrong bit makes a number, not an error."""
+    if not isinstance(found, dict) or found.keys() != {"tree", "checksum"}:
+        raise FormatError(f"{path}: is no checkpoint of minidl's")
+    if _checksum(found["tree"]) != found["checksum"]:
+        raise FormatError(f"{path}: its numbers are not those that were written (the checksum differs)")
+    return found["tree"]
+
+
+def _checksum(tree: Any, value: int = 0) -> int:
+    """Return the CRC-32 of all arrays and plain values in a tree, in their order."""
+    if isinstance(tree, Mapping):
+        for key, entry in tree.items():
+            value = _checksum(entry, zlib.crc32(repr(key).encode(), value))
+        return value
+    if isinstance(tree, (list, tuple)):
+        for entry in tree:
+            value = _checksum(entry, value)
+        return value
+    array = tree.array if isinstance(tree, Variable) else tree
+    if is_array(array):
+        return zlib.crc32(np.ascontiguousarray(to_numpy(array)).reshape(-1).view(np.uint8).data, value)
+    return zlib.crc32(repr(tree).encode(), value)
 
 
 def random_state(model: Module) -> dict[str, Any]:

@@ -5,8 +5,54 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
+from minidl.autograd import no_grad
+from minidl.backend import to_numpy
 from minidl.errors import ArgumentError, DTypeError, StateError
-from minidl.training.metrics import Mean, MeanOf, Metric
+from minidl.training.metrics import MeanOf
+
+#: What :class:`Meters` asks of a metric.
+_METHODS = ("update", "compute", "reset", "state_dict", "load_state_dict")
+
+
+class LossMean:
+    r"""The mean of a loss over samples: :class:`minidl.training.metrics.Mean` for the one value that every step has.
+
+    .. math:: \bar L = \frac{\sum_b n_b L_b}{\sum_b n_b}
+
+    It sums in float64, on the device of the loss, and checks nothing.
+    """
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all batches."""
+        self.total: Any = 0.0
+        self.size = 0
+
+    def update(self, loss: Any, size: int) -> None:
+        """Take in the mean loss of ``size`` samples, an array of shape ()."""
+        # an array of NumPy's is there to be read, reading one of a GPU would wait for it
+        value = float(loss) if isinstance(loss, (np.ndarray, np.generic)) else loss.astype(np.float64)
+        self.total = self.total + value * size
+        self.size += size
+
+    def compute(self) -> float:
+        """Return the mean."""
+        return self._total() / self.size
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the sums."""
+        return {"total": self._total(), "size": self.size}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from where :meth:`state_dict` was called."""
+        self.total, self.size = float(state["total"]), int(state["size"])
+
+    def _total(self) -> float:
+        return self.total if isinstance(self.total, float) else float(to_numpy(self.total))
 
 
 class Meters:
@@ -19,7 +65,7 @@ class Meters:
     """
 
     def __init__(self, metrics: Any = None, weighted_metrics: Any = None) -> None:
-        self.losses: dict[str, Mean] = {"loss": Mean("loss")}
+        self.losses = {"loss": LossMean()}
         self.metrics = _listed(metrics, "metrics")
         self.weighted = _listed(weighted_metrics, "weighted_metrics")
         self._both = [*self.metrics, *self.weighted]
@@ -41,16 +87,18 @@ class Meters:
         for name, value in losses.items():
             meter = self.losses.get(name)
             if meter is None:
-                meter = self.losses[name] = Mean(name)
+                meter = self.losses[name] = LossMean()
             meter.update(value.array, size)
-        for metric in self.metrics:
-            metric.update(prediction, target)
-        for metric in self.weighted:
-            metric.update(prediction, target, weight)
+        if self._both:
+            with no_grad():
+                for metric in self.metrics:
+                    metric.update(prediction, target)
+                for metric in self.weighted:
+                    metric.update(prediction, target, weight)
 
     def compute(self) -> dict[str, Any]:
         """Return every value as a plain number (or array)."""
-        logs = {name: meter.compute() for name, meter in self.losses.items() if meter.updated}
+        logs = {name: meter.compute() for name, meter in self.losses.items() if meter.size}
         for metric in self._both:
             value = metric.compute()
             logs.update(value if isinstance(value, Mapping) else {metric.name: value})
@@ -64,7 +112,7 @@ class Meters:
         KeyError
             If nothing has that name.
         """
-        if name in self.losses and self.losses[name].updated:
+        if name in self.losses and self.losses[name].size:
             return self.losses[name].compute()
         for metric in self._both:
             if metric.name == name and not isinstance(value := metric.compute(), Mapping):
@@ -93,7 +141,7 @@ class Meters:
                 "the middle of an epoch they must be the same"
             )
         for name, sums in state["losses"].items():
-            self.losses.setdefault(name, Mean(name)).load_state_dict(sums)
+            self.losses.setdefault(name, LossMean()).load_state_dict(sums)
         for name, sums in state["metrics"].items():
             own[name].load_state_dict(sums)
 
@@ -144,7 +192,7 @@ def _metric(given: Any, what: str, name: str | None = None) -> Any:
         raise DTypeError(
             f"Trainer: {what}: expected a metric, got the class {given.__name__}; write {given.__name__}()"
         )
-    if all(hasattr(given, method) for method in ("update", "compute", "reset")):
+    if all(hasattr(given, method) for method in _METHODS):
         if name is not None:
             given.name = name
         return given
@@ -152,6 +200,3 @@ def _metric(given: Any, what: str, name: str | None = None) -> Any:
         hint = "; names of metrics belong to minidl.keras" if isinstance(given, str) else ""
         raise DTypeError(f"Trainer: {what}: expected metrics or functions fn(prediction, target), got {given!r}{hint}")
     return MeanOf(given, name)
-
-
-__all__ = ["Logs", "Meters", "Metric"]

@@ -505,7 +505,13 @@ class Trainer:
         every = backup.every if backup is not None else None
         with closing(fit.source.epoch(self.epoch, self.batch)) as batches:  # type: ignore[type-var]
             while fit.steps is None or self.batch < fit.steps:
-                batch = next(batches, None)
+                try:
+                    batch = next(batches, None)
+                except Exception as error:
+                    error.add_note(f"raised while batch {self.batch} of epoch {self.epoch} was loaded")
+                    if not self._pending:
+                        self._save()  # what was trained is whole
+                    raise
                 if batch is None:
                     if not self._ran_out(fit):
                         return False
@@ -541,11 +547,11 @@ class Trainer:
             self.stop_training = True
             if self.batch and fit.steps is None and self.epoch + 1 == fit.epochs:
                 return True  # all there is, once
+            wanted = "" if fit.steps is None else f" ({fit.steps} were expected)"
             warn(
-                f"fit: the generator ended after {self.batch} of {fit.steps or 'its'} batches of epoch "
-                f"{self.epoch + 1} of {fit.epochs}, and training with it; what was trained is kept. An iterator yields "
-                "its batches only once: pass a DataLoader, or a function that returns the generator, or a smaller "
-                "steps_per_epoch"
+                f"fit: the generator ended after {self.batch} batches{wanted} of epoch {self.epoch + 1} of "
+                f"{fit.epochs}, and training with it; what was trained is kept. An iterator yields its batches only "
+                "once: pass a DataLoader, or a function that returns the generator, or a smaller steps_per_epoch"
             )
         elif fit.steps is not None:
             warn(
@@ -590,8 +596,7 @@ class Trainer:
         self._backward(losses["loss"], batch.size)
         if self._pending == self.accumulate or self._fit is None:
             self._update()
-        with no_grad():
-            self.meters.update(losses, prediction, batch.y, batch.weight, batch.size)
+        self.meters.update(losses, prediction, batch.y, batch.weight, batch.size)
 
     def test_step(self, batch: Batch) -> None:
         """Measure loss and metrics of one batch."""
@@ -611,7 +616,7 @@ class Trainer:
         return prediction
 
     def _losses(self, prediction: Any, batch: Batch) -> dict[str, Any]:
-        if batch.y is None:
+        if batch.y is None and self.loss.weighted is None:  # type: ignore[union-attr]
             raise DataError("the data has no targets to compute the loss with; pass y, or let the loader yield (x, y)")
         value = self.loss(prediction, batch.y, batch.weight)  # type: ignore[misc]
         losses = dict(value) if isinstance(value, dict) else {"loss": value}
