@@ -53,9 +53,12 @@ def check_broadcast(x: Any, target: Any, name: str) -> None:
             f"{name}: prediction {mine} and target {theirs} have different shapes, which do not broadcast either; "
             "reshape one of them, or change the last layer, so that both are equal"
         ) from None
+    targets = math.prod(both) // max(math.prod(mine), 1)
+    least = f" each prediction is compared with {targets} targets, and the loss cannot fall below what these differ by;"
     warn(
         f"{name}: prediction {mine} and target {theirs} have different shapes and broadcast to {both}; most likely "
-        "that is not meant: give the last layer as many units as the target has, or reshape one of them"
+        f"that is not meant:{least if targets > 1 else ''} give the last layer as many units as the target has, or "
+        "reshape one of them"
     )
 
 
