@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -466,6 +467,13 @@ def count(scores: Any, target: Any, sample_weight: Any, threshold: Any, per_labe
     hits, missed = split(truth)
     false, dismissed = split(~truth)
     return Counts(hits, false, dismissed, missed)
+
+
+def highest(scores: Any, k: int) -> Any:
+    """Return scores (..., C) with those that are not among the k largest at minus infinity."""
+    order = (-scores).argsort(axis=-1, kind="stable")
+    ranks = order.argsort(axis=-1, kind="stable")
+    return namespace(scores).where(ranks < k, scores, -math.inf)
 
 
 def labelled(

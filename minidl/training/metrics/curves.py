@@ -184,7 +184,7 @@ class AveragePrecision(Area):
 
 
 class BinnedAUC(BinaryCounts):
-    r"""The area under a curve of a fixed number of points, for probabilities; it keeps four counts for each.
+    r"""The area under a curve of a fixed number of points, for probabilities: it keeps four counts for each.
 
     .. math:: A = \sum_t h(y_t, y_{t+1}) (x_t - x_{t+1})
 
@@ -251,12 +251,12 @@ class BinnedAUC(BinaryCounts):
         self.curve, self.summation, self.label_weights = curve, summation, label_weights
 
     def update(self, prediction: Any, target: Any, sample_weight: Any = None) -> None:
-        """Take in a batch of probabilities (N, ...), targets 0 or 1, and weights (N,) or (N, ...)."""
+        """Take in a batch of probabilities (N, ...), clipped to [0, 1]; targets 0 or 1; weights (N,) or (N, ...)."""
+        prediction, target = aligned(prediction, target, self.name)
         if self.label_weights is not None and not self.per_label:
-            prediction, target = aligned(prediction, target, self.name)
             by_label = namespace(prediction).asarray(self.label_weights)
             sample_weight = weights(sample_weight, prediction, self.name) * by_label
-        super().update(prediction, target, sample_weight)
+        super().update(prediction.clip(0, 1), target, sample_weight)
 
     def compute(self) -> Any:
         """Return the area, a float."""
