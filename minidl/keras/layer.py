@@ -16,6 +16,7 @@ from minidl.autograd import no_grad, wrap
 from minidl.backend import as_dtype, default_dtype, is_array
 from minidl.errors import ArgumentError, DTypeError, ShapeError, StateError
 from minidl.keras import constraints, initializers, regularizers
+from minidl.keras.allowance import check_trial
 from minidl.keras.names import SCOPE, auto_name, checked_name
 from minidl.keras.serialization import builtin, deserialize_keras_object, serialize_keras_object, snake_case
 from minidl.keras.structure import Sizes, flatten, is_shape, map_shapes, map_structure
@@ -170,7 +171,12 @@ class Layer(Module):
         """
 
         def tried(size: int) -> Any:
-            inputs = map_shapes(lambda shape: zeros(*(size if n is None else n for n in shape)), input_shape)
+            def filled(shape: tuple[int | None, ...]) -> Any:
+                sizes = [size if n is None else n for n in shape]
+                check_trial(sizes, self.name)
+                return zeros(*sizes)
+
+            inputs = map_shapes(filled, input_shape)
             with no_grad():
                 return map_structure(lambda x: Sizes(x.shape), self(inputs))
 

@@ -295,7 +295,7 @@ def serialize_keras_object(obj: Any) -> Any:
             f"serialize: a {cls.__name__} cannot be written to a file; give it get_config and from_config, and "
             "register it with keras.saving.register_keras_serializable"
         )
-    module = _MODULES.get(cls)
+    module = getattr(obj, "_serialized_module", None) or _MODULES.get(cls)
     written = {
         "module": module or ("builtins" if kind == "function" else cls.__module__),
         "class_name": kind,

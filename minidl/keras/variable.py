@@ -9,6 +9,7 @@ import numpy as np
 from minidl.autograd import wrap
 from minidl.backend import as_dtype, device_of, to_device, to_numpy
 from minidl.errors import ShapeError
+from minidl.keras.allowance import claimed
 from minidl.keras.serialization import builtin
 from minidl.nn import Parameter
 from minidl.ops.creation import as_array
@@ -59,7 +60,10 @@ class Variable(Parameter):
         name: str = "variable",
         path: str | None = None,
     ) -> None:
-        values = initializer(tuple(shape), dtype=dtype) if callable(initializer) and shape is not None else initializer
+        values = initializer
+        if callable(initializer) and shape is not None:
+            from_file = claimed(shape, path or name)
+            values = np.zeros(shape, as_dtype(dtype or float)) if from_file else initializer(tuple(shape), dtype=dtype)
         array = as_array(values, copy=True)
         if dtype is not None:
             array = array.astype(as_dtype(dtype), copy=False)

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from minidl.autograd import no_grad
 from minidl.errors import ArgumentError, StateError
+from minidl.keras.allowance import check_trial
 from minidl.keras.layer import Layer, as_shape
 from minidl.keras.models import graph_config
 from minidl.keras.models.compiled import Compiled
@@ -20,7 +21,7 @@ from minidl.ops import zeros
 __all__ = ["Model"]
 
 
-@builtin("keras.models")
+@builtin("keras.models", "Functional")
 @builtin("keras", "Functional")
 class Model(Compiled):
     r"""Layers put together: what ``compile``, ``fit``, ``evaluate``, ``predict`` and ``save`` work on.
@@ -173,6 +174,7 @@ class Model(Compiled):
         """Make all weights, for inputs of a shape ``(None, ...)``."""
         if self._graph is None and not self.built:
             shapes = map_shapes(lambda shape: as_shape(shape, "build"), input_shape)
+            map_shapes(lambda shape: check_trial([n or 1 for n in shape], self.name), shapes)
             self.built = True
             try:
                 with no_grad():
@@ -202,6 +204,10 @@ class Model(Compiled):
     @property
     def _serialized_name(self) -> str:
         return "Functional" if type(self) is Model and self._graph is not None else type(self).__name__
+
+    @property
+    def _serialized_module(self) -> str | None:
+        return "keras.src.models.functional" if self._serialized_name == "Functional" else None
 
     def get_config(self) -> dict[str, Any]:
         """Return what the model is made of, as JSON can hold it."""
