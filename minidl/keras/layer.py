@@ -97,7 +97,7 @@ class Layer(Module):
     """
 
     training = False
-    _shown = ("name",)
+    _shown: tuple[str, ...] = ("name",)
     _call_takes_training: ClassVar[bool] = False
     _given: _Given
 
