@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from minidl.optim.optimizer import Optimizer
 
@@ -63,6 +63,9 @@ class Adam(Optimizer):
     "On the Convergence of Adam and Beyond" (AMSGrad).
     """
 
+    #: Whether eps is added before the bias correction of the root, as in Keras: the paper's "epsilon hat".
+    epsilon_hat: ClassVar[bool] = False
+
     def __init__(
         self,
         params: Iterable[Any],
@@ -108,7 +111,7 @@ class Adam(Optimizer):
         # m / (sqrt(v) + eps * root), times root / (1 - beta1^t)
         root = (1 - beta2**step) ** 0.5
         xp.sqrt(v, out=t)
-        t += group["eps"] * root
+        t += group["eps"] if self.epsilon_hat else group["eps"] * root
         xp.divide(m, t, out=t)
         t *= lr * root / (1 - beta1**step)
         return t

@@ -178,6 +178,14 @@ class NAdam(Optimizer):
         state["step"] += 1
         state["mu_product"] = state.get("mu_product", 1.0) * momentum_at(group, state["step"])
 
+    def numbers_after(self, group: Mapping[str, Any], steps: int) -> dict[str, Any]:
+        product = 1.0
+        for step in range(1, steps + 1):
+            product *= momentum_at(group, step)
+            if product < 1e-30:  # 1 - product is 1 long before
+                break
+        return {"step": steps, "mu_product": product}
+
     def update(
         self, group: Mapping[str, Any], state: Mapping[str, Any], xp: Any, g: Any, slots: Any, t: Any, u: Any
     ) -> Any:

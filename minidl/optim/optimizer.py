@@ -34,6 +34,10 @@ LIMITS: dict[str, tuple[float, float, bool]] = {
     "lr_decay": (0.0, float("inf"), False),
     "initial_accumulator_value": (0.0, float("inf"), False),
     "alpha": (0.0, float("inf"), False),
+    "l1": (0.0, float("inf"), False),
+    "l2": (0.0, float("inf"), False),
+    "l2_shrinkage": (0.0, float("inf"), False),
+    "beta": (0.0, float("inf"), False),
     "rho": (0.0, 1.0, False),
     "beta1": (0.0, 1.0, True),
     "beta2": (0.0, 1.0, True),
@@ -85,6 +89,8 @@ class Optimizer:
     numbers: ClassVar[tuple[str, ...]] = ("step",)
     #: How many scratch arrays :meth:`update` is handed.
     scratch: ClassVar[int] = 1
+    #: Whether the rule depends on the parameter itself, which :meth:`_delta` is handed then.
+    reads_parameter: ClassVar[bool] = False
 
     def __init__(self, params: Iterable[Any], defaults: Mapping[str, Any]) -> None:
         self.name = type(self).__name__
@@ -120,6 +126,10 @@ class Optimizer:
     def advance(self, group: Mapping[str, Any], state: dict[str, Any]) -> None:
         """Move the numbers of one parameter's state (not the arrays) on by a step."""
         state["step"] += 1
+
+    def numbers_after(self, group: Mapping[str, Any], steps: int) -> dict[str, Any]:
+        """Return the numbers of the state of a parameter of ``group`` that has taken so many steps."""
+        return {"step": steps}
 
     def update(self, group: Mapping[str, Any], state: Mapping[str, Any], xp: Any, g: Any, slots: Any, *t: Any) -> Any:
         """Change ``slots`` in place, element by element, and return the step to subtract from the parameter.
@@ -297,6 +307,7 @@ class Optimizer:
         slots = [state[name] for name in names]
         xp = namespace(p)
         coupled, shrink = decays(group)
+        reads = coupled or self.reads_parameter
         size = p.size
         if xp is np and size > BLOCK and p.flags.c_contiguous and g.flags.c_contiguous:
             p, g = p.reshape(-1), g.reshape(-1)
@@ -310,7 +321,7 @@ class Optimizer:
                     group,
                     state,
                     xp,
-                    block if coupled else None,
+                    block if reads else None,
                     g[at],
                     [x[at] for x in slots],
                     *(x[:n] for x in scratch),
@@ -320,7 +331,7 @@ class Optimizer:
                 block -= delta
         else:
             scratch = [x[:size].reshape(p.shape) for x in self._scratch_arrays(xp, p, size)]
-            delta = self._delta(group, state, xp, p if coupled else None, g, slots, *scratch)
+            delta = self._delta(group, state, xp, p if reads else None, g, slots, *scratch)
             if shrink != 1:
                 p *= shrink
             p -= delta
@@ -535,11 +546,12 @@ class _Bucket:
         for state in self.states:
             optimizer.advance(group, state)
         coupled, shrink = decays(group)
-        if coupled:
+        reads = coupled or optimizer.reads_parameter
+        if reads:
             for array, view in zip(self.arrays, self.p_views, strict=True):
                 view[...] = array
         delta = optimizer._delta(
-            group, self.states[0], self.xp, self.p if coupled else None, self.g, self.flat, self.g, *self.t
+            group, self.states[0], self.xp, self.p if reads else None, self.g, self.flat, self.g, *self.t
         )
         views = self.t_views.get(id(delta)) or self._views(delta)
         for p, array, view in zip(self.params, self.arrays, views, strict=True):
