@@ -41,6 +41,7 @@ PUBLIC_MODULES = [
     "minidl.ops",
     "minidl.optim",
     "minidl.optim.lr_scheduler",
+    "minidl.training.callbacks",
     "minidl.training.metrics",
 ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -47,23 +47,15 @@ class LearningRateScheduler(Callback):
     def __init__(self, schedule: Callable[..., float], verbose: int = 0) -> None:
         self.schedule = schedule
         self.verbose = verbose
-        self._set_for: int | None = None  # the last epoch: one that resumes in its middle is not scheduled twice
-
-    def on_train_begin(self, logs: Any = None) -> None:
-        """Begin anew."""
-        self._set_for = None
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Set the learning rate."""
-        if epoch == self._set_for:
-            return
         arguments: tuple[Any, ...] = (epoch, float(self.trainer.learning_rate))
         rate = self.schedule(*arguments if _takes(self.schedule, *arguments) else (epoch,))
         if rate is None or isinstance(rate, (str, bool)) or np.ndim(rate) != 0:
             hint = "; does it lack a return?" if rate is None else ""
             raise DTypeError(f"LearningRateScheduler: schedule must return a number, got {rate!r}{hint}")
         self.trainer.learning_rate = rate = float(rate)
-        self._set_for = epoch
         if self.verbose:
             say(f"Epoch {epoch + 1}: LearningRateScheduler setting learning rate to {rate}.")
 
@@ -71,14 +63,6 @@ class LearningRateScheduler(Callback):
         """Log what it was."""
         if logs is not None:
             logs["learning_rate"] = float(self.trainer.learning_rate)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the epoch that the learning rate was set for."""
-        return {"set_for": self._set_for}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on after that epoch."""
-        self._set_for = state["set_for"]
 
 
 def _takes(function: Callable[..., Any], *arguments: Any) -> bool:

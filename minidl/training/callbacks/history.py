@@ -112,7 +112,7 @@ class History(Callback):
         --------
         >>> history = History()
         >>> history.on_epoch_end(0, {"loss": 0.75, "val_loss": 0.8})
-        >>> [axes.get_title() for axes in history.plot().axes]
+        >>> [axes.get_ylabel() for axes in history.plot().axes]
         ['loss']
         """
         try:
@@ -120,7 +120,7 @@ class History(Callback):
             from matplotlib.ticker import MaxNLocator
 
             if in_notebook():
-                from matplotlib import pyplot  # noqa: F401 (which tells Jupyter how to show a figure)
+                import matplotlib.pyplot  # noqa: F401 (which tells Jupyter how to show a figure)
         except ImportError as error:
             raise ImportError(
                 'History.plot draws with matplotlib, which is not installed: pip install "minidl[viz]"'
@@ -129,7 +129,7 @@ class History(Callback):
         if not drawn:
             raise StateError("History.plot: nothing to draw: no epoch was trained yet; call fit first")
         panels = list(dict.fromkeys(name.removeprefix("val_") for name in drawn))
-        columns = min(len(panels), 3)
+        columns = {1: 1, 2: 2, 4: 2}.get(len(panels), 3)
         rows = -(-len(panels) // columns)
         # Where pyplot is in use, plt.show() shows the figure; otherwise it opens no window and needs no display.
         pyplot = sys.modules.get("matplotlib.pyplot")
@@ -140,13 +140,15 @@ class History(Callback):
             for name, label, colour in ((panel, "training", "C0"), (f"val_{panel}", "validation", "C1")):
                 if name in drawn:
                     x = [epoch + 1 for epoch in self._epochs[name]]
-                    axes.plot(x, drawn[name], label=label, color=colour, marker="o" if len(x) <= 20 else "", ms=4)
-            axes.set_title(panel)
+                    few = len(x) <= 20  # few enough to mark each
+                    axes.plot(x, drawn[name], label=label, color=colour, marker="o" if few else "", ms=4)
+                    axes.margins(x=0.05 if few else 0.0)
             axes.set_xlabel("epoch")
             axes.set_ylabel(panel)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
             axes.grid(alpha=0.3)
-            axes.legend()
+            if panel != "learning_rate":  # which is nobody's result
+                axes.legend()
         if path is not None:
             figure.savefig(path, dpi=150)
         return figure

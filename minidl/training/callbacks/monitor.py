@@ -14,7 +14,8 @@ from minidl.training.callbacks.progress import say
 
 __all__ = ["EarlyStopping", "Monitor", "ReduceLROnPlateau"]
 
-#: Words in the names of metrics, by the way in which they get better; a metric's own ``direction`` comes first.
+#: Words in the names of metrics, by the way in which they get better. A metric that says so itself comes first: its
+#: attribute ``direction`` is "min" or "max".
 _HIGHER = {"acc", "accuracy", "auc", "cosine", "f1", "fbeta", "f", "iou", "precision", "r2", "recall", "similarity"}
 _LOWER = {"crossentropy", "divergence", "error", "hinge", "logcosh", "loss", "mae", "mape", "mse", "msle", "rmse"}
 _LOWER |= {"poisson", "logloss", "perplexity", "cross"}
@@ -70,10 +71,11 @@ class Monitor(Callback):
         if self.mode != "auto":
             return self.mode == "max"
         name = self.monitor.removeprefix("val_")
-        for metric in getattr(self._trainer, "metrics", None) or ():
-            direction = getattr(metric, "direction", None) or getattr(metric, "_direction", None)
-            if getattr(metric, "name", None) == name and direction:
-                return direction in ("up", "max")
+        meters = getattr(self._trainer, "meters", None)
+        for metric in (*meters.metrics, *meters.weighted) if meters else ():
+            direction = getattr(metric, "direction", None)
+            if metric.name == name and direction is not None:
+                return direction == "max"
         words = set(re.split(r"[^a-z0-9]+", name.lower()))
         lower, higher = bool(words & _LOWER), bool(words & _HIGHER)
         if lower == higher:

@@ -103,10 +103,6 @@ def _bar_class() -> type[tqdm]:
     return _TextBar
 
 
-def _columns(bar: tqdm) -> int:
-    return bar.dynamic_ncols(bar.fp)[0] or shutil.get_terminal_size().columns
-
-
 def _checked(verbose: int | str) -> int | str:
     if verbose not in ("auto", 0, 1, 2):
         raise ArgumentError(f'verbose: expected "auto", 0 (silent), 1 (a bar) or 2 (a line an epoch), got {verbose!r}')
@@ -248,7 +244,10 @@ class ProgressBar(Callback):
         bar, widget = self._bar, not isinstance(self._bar, _TextBar)
         bar.n, bar.total = self._seen, self._total if self._seen <= (self._total or 0) else None
         bar.bar_format = _WIDGET if widget else _LIVE if bar.total else _ENDLESS
-        room = math.inf if widget else _columns(bar) - len(bar.format_meter(**bar.format_dict)) - 1
+        room = math.inf
+        if not widget:
+            bar.ncols = shutil.get_terminal_size().columns - 1  # the last column would wrap in some terminals
+            room = bar.ncols - len(bar.format_meter(**bar.format_dict))
         for pair in [note] if note else _pairs(logs, " "):
             room -= len(pair) + 2
             if room < 0:  # no number is ever cut in two: what does not fit is left to the finished line
@@ -259,9 +258,7 @@ class ProgressBar(Callback):
 
     def _new_bar(self) -> tqdm:
         # The delay keeps tqdm from drawing before there is something to draw.
-        bar = _bar_class()(
-            desc=self._title, total=self._total, initial=self._first, file=sys.stdout, dynamic_ncols=True, delay=1e-9
-        )
+        bar = _bar_class()(desc=self._title, total=self._total, initial=self._first, file=sys.stdout, delay=1e-9)
         bar.start_t = time.time() - (time.monotonic() - self._start)
         return bar
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from types import SimpleNamespace
 from typing import Any
 
 from minidl import nn
@@ -15,7 +16,7 @@ class FakeTrainer:
     def __init__(self, model: Any = None, learning_rate: float = 0.5, metrics: Iterable[Any] = ()) -> None:
         self.model = nn.Linear(2, 1) if model is None else model
         self.learning_rate = learning_rate
-        self.metrics = list(metrics)
+        self.meters = SimpleNamespace(metrics=list(metrics), weighted=[])
         self.stop_training = False
         self.step = 0
 

@@ -17,9 +17,7 @@ def test_the_schedule_sets_and_logs_the_rate(capsys: pytest.CaptureFixture[str])
     schedule = LearningRateScheduler(lambda epoch, rate: rate * 0.5 if epoch else rate, verbose=1)
     logs = trainer.drive(schedule, [{"loss": 1.0}] * 3)
     assert [x["learning_rate"] for x in logs] == [1.0, 0.5, 0.25]
-    assert capsys.readouterr().out.splitlines()[1] == (
-        "Epoch 2: LearningRateScheduler setting learning rate to 0.5."
-    )
+    assert capsys.readouterr().out.splitlines()[1] == ("Epoch 2: LearningRateScheduler setting learning rate to 0.5.")
 
 
 def test_a_schedule_of_the_epoch_alone() -> None:
@@ -49,20 +47,6 @@ def test_numbers_of_any_kind_are_rates(value: Any) -> None:
     trainer = FakeTrainer()
     trainer.drive(LearningRateScheduler(lambda epoch: value), [{}])
     assert type(trainer.learning_rate) is float
-
-
-def test_an_epoch_that_resumes_in_its_middle_is_not_scheduled_twice() -> None:
-    trainer = FakeTrainer(learning_rate=1.0)
-    first, second = (LearningRateScheduler(lambda epoch, rate: rate * 0.5) for _ in range(2))
-    for schedule in (first, second):
-        schedule.set_trainer(trainer)  # type: ignore[arg-type]
-        schedule.on_train_begin()
-        if schedule is second:
-            schedule.load_state_dict(first.state_dict())
-        schedule.on_epoch_begin(0)
-    assert trainer.learning_rate == 0.5
-    second.on_epoch_begin(1)
-    assert trainer.learning_rate == 0.25
 
 
 @pytest.mark.parametrize("loss", [float("nan"), float("inf"), np.float32("nan")])

@@ -248,7 +248,9 @@ def test_the_table_is_keras_table(tmp_path: Path, separator: str, append: bool) 
     theirs.on_train_end()
     ours = CSVLogger(tmp_path / "ours.csv", separator, append)
     if append:
-        with pytest.warns(NumericalWarning, match="has the columns epoch,? ?loss; the rows appended now have epoch, acc"):
+        with pytest.warns(
+            NumericalWarning, match="has the columns epoch,? ?loss; the rows appended now have epoch, acc"
+        ):
             FakeTrainer().drive(ours, LOGS)
     else:
         FakeTrainer().drive(ours, LOGS)
@@ -318,7 +320,9 @@ def test_a_full_disk_costs_the_table_a_row(tmp_path: Path) -> None:
     log.on_epoch_end(0, {"loss": 0.5})
     whole = log._file
     log._file = FullDisk(whole, 2)  # type: ignore[assignment]
-    with pytest.warns(NumericalWarning, match=r"epoch 2 could not be written to .*log.csv, and training goes on: .*space"):
+    with pytest.warns(
+        NumericalWarning, match=r"epoch 2 could not be written to .*log.csv, and training goes on: .*space"
+    ):
         log.on_epoch_end(1, {"loss": 0.25})
     log._file = whole
     log.on_epoch_end(2, {"loss": 0.125})

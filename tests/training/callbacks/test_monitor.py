@@ -58,9 +58,7 @@ class OneNumber(nn.Module):
     restore=st.booleans(),
     start=st.integers(0, 3),
 )
-def test_early_stopping_decides_as_keras_does(
-    values: list[float], restore: bool, start: int, **arguments: Any
-) -> None:
+def test_early_stopping_decides_as_keras_does(values: list[float], restore: bool, start: int, **arguments: Any) -> None:
     from tests.keras.yardstick import keras
 
     arguments |= {"restore_best_weights": restore, "start_from_epoch": start}
@@ -77,7 +75,11 @@ def test_early_stopping_decides_as_keras_does(
         theirs.on_epoch_end(epoch, logs)
         ours.on_epoch_end(epoch, logs)
         assert trainer.stop_training == reference.stop_training
-        assert (ours.wait, ours.stopped_epoch, ours.best_epoch) == (theirs.wait, theirs.stopped_epoch, theirs.best_epoch)
+        assert (ours.wait, ours.stopped_epoch, ours.best_epoch) == (
+            theirs.wait,
+            theirs.stopped_epoch,
+            theirs.best_epoch,
+        )
         assert ours.best == theirs.best or np.isnan(ours.best) == np.isnan(theirs.best)
         if trainer.stop_training:
             break
@@ -192,7 +194,7 @@ def test_the_name_tells_which_way_is_better(name: str, higher: bool) -> None:
 
 def test_a_metrics_own_direction_comes_first() -> None:
     watch = Monitor("val_error_of_mine")
-    watch.set_trainer(FakeTrainer(metrics=[SimpleNamespace(name="error_of_mine", direction="up")]))  # type: ignore[arg-type]
+    watch.set_trainer(FakeTrainer(metrics=[SimpleNamespace(name="error_of_mine", direction="max")]))  # type: ignore[arg-type]
     assert watch.improves(0.75, 0.5)
 
 
