@@ -85,14 +85,14 @@ class Measures:
             given = [given]
         nested = isinstance(given, Mapping) or any(isinstance(x, (list, tuple)) or x is None for x in given)
         if not nested and len(self._names()) <= 1:
-            return _distinct([_metric(x, self.model) for x in given])
+            return _distinct([metrics.as_metric(x) for x in given])
         names = self._names()
         if not nested and len(names) > 1 and len(given) != len(names):
             given = [given] * len(names)
         found = []
         for position, (name, some) in enumerate(zip(names, _for_outputs(names, given, what), strict=True)):
             some = [] if some is None else some if isinstance(some, (list, tuple)) else [some]
-            found += [OfOutput(_metric(x, self.model), position, name, len(names) > 1) for x in some]
+            found += [OfOutput(metrics.as_metric(x), position, name, len(names) > 1) for x in some]
         return _distinct(found)
 
     def _names(self) -> list[str]:
@@ -127,12 +127,6 @@ def output_names(model: Model, prediction: Any) -> list[str]:
     if model._graph is not None:
         return model.output_names
     return [f"output_{i + 1}" for i in range(len(flatten(prediction)))]
-
-
-def _metric(identifier: Any, model: Model) -> Any:
-    if isinstance(identifier, str) and identifier in metrics.BY_SHAPE:
-        return metrics.ByShape(identifier, model)
-    return metrics.as_metric(identifier)
 
 
 def _mapped(fn: Any, given: Any) -> Any:
