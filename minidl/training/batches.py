@@ -270,12 +270,14 @@ class Loader(_Stream):
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
         self._at_start = self._random_states()
         given = self.loader() if callable(self.loader) and not hasattr(self.loader, "__iter__") else self.loader
-        return self._batches(given, number, start)
+        drawn = self._drawn(given, self._generator(number))
+        for _ in range(start):  # at once: whoever wants no further batch must leave the generators behind them too
+            next(drawn, None)
+        return self._batches(drawn)
 
-    def _batches(self, given: Any, number: int, start: int) -> Iterator[Batch]:
-        for position, batch in enumerate(self._drawn(given, self._generator(number))):
-            if position >= start:
-                yield self._batch(batch)
+    def _batches(self, drawn: Iterator[Any]) -> Iterator[Batch]:
+        for batch in drawn:
+            yield self._batch(batch)
 
     def state_dict(self, started: bool) -> dict[str, Any]:
         random = self._at_start if started else self._random_states()

@@ -144,7 +144,7 @@ class Trainer:
             if bound is not None and not bound > 0:
                 raise ArgumentError(f"Trainer: {name} must be positive, got {bound!r}")
         self.model = model
-        self.loss = None if loss is None else Loss(loss)
+        self.loss = loss if loss is None or isinstance(loss, Loss) else Loss(loss)
         self.optimizer = optimizer
         self.meters = Meters(metrics, weighted_metrics)
         self.scheduler = scheduler
