@@ -100,6 +100,14 @@ class Variable(Parameter):
         self.bump()
         return self
 
+    def assign_add(self, value: Any) -> Variable:
+        """Add to the values, and return it."""
+        return self.assign(self.array + as_array(value))
+
+    def assign_sub(self, value: Any) -> Variable:
+        """Subtract from the values, and return it."""
+        return self.assign(self.array - as_array(value))
+
     def numpy(self) -> np.ndarray:
         """Return a copy of the values."""
         return to_numpy(self.array).copy()
