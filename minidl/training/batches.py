@@ -17,6 +17,7 @@ from minidl.backend import CPU, Device, default_dtype, device_of, is_array, name
 from minidl.data import DataLoader, Dataset, IterableDataset
 from minidl.errors import ArgumentError, DataError, DTypeError, ShapeError, StateError
 from minidl.ops.creation import as_array
+from minidl.training.structure import is_leaf, leaves, mapped
 from minidl.training.weights import class_weights, combined
 
 _END = object()
@@ -29,44 +30,6 @@ class Batch(NamedTuple):
     y: Any
     weight: Any
     size: int
-
-
-# ---------------------------------------------------------------------- nested lists, tuples and dicts of arrays
-
-
-def is_leaf(x: Any) -> bool:
-    """Whether ``x`` is one array (a tensor, nested lists of numbers), and not several in a list, tuple or dict."""
-    if isinstance(x, Mapping) or x is None:
-        return False
-    return not isinstance(x, (list, tuple)) or not _holds_arrays(x)
-
-
-def _holds_arrays(x: Any) -> bool:
-    if isinstance(x, (list, tuple)):
-        return any(_holds_arrays(entry) for entry in x)
-    return isinstance(x, (Variable, Mapping)) or (hasattr(x, "__array__") and not isinstance(x, np.generic))
-
-
-def leaves(x: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield (name, array) of all arrays in ``x``: ``x[0]``, ``x['image']``."""
-    if isinstance(x, Mapping):
-        for key, value in x.items():
-            yield from leaves(value, f"{name}[{key!r}]")
-    elif isinstance(x, (list, tuple)) and not is_leaf(x):
-        for position, value in enumerate(x):
-            yield from leaves(value, f"{name}[{position}]")
-    elif x is not None:
-        yield name, x
-
-
-def mapped(function: Callable[[Any], Any], x: Any) -> Any:
-    """Return ``x`` with ``function`` applied to each array in it."""
-    if isinstance(x, Mapping):
-        return {key: mapped(function, value) for key, value in x.items()}
-    if isinstance(x, (list, tuple)) and not is_leaf(x):
-        entries = [mapped(function, value) for value in x]
-        return type(x)(*entries) if hasattr(x, "_fields") else type(x)(entries)
-    return None if x is None else function(x)
 
 
 def plain(x: Any, name: str) -> Any:
@@ -193,8 +156,8 @@ def _picker(held: Any, device: Device) -> Callable[[Any], Any]:
         named = {key: _picker(part, device) for key, part in held.items()}
         return lambda rows: {key: pick(rows) for key, pick in named.items()}
     if isinstance(held, (list, tuple)):
-        several = [_picker(part, device) for part in held]
-        return lambda rows: tuple(pick(rows) for pick in several)
+        several, kind = [_picker(part, device) for part in held], list if isinstance(held, list) else tuple
+        return lambda rows: kind(pick(rows) for pick in several)
     return _Rows(held, device)
 
 

@@ -5,24 +5,25 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from minidl.autograd import Variable, no_grad
-from minidl.backend import CPU, Device, device_of, generator, to_numpy
-from minidl.errors import ArgumentError, DataError, DTypeError, StateError, warn
+from minidl.autograd import no_grad
+from minidl.backend import generator, to_numpy
+from minidl.data.samplers import positive
+from minidl.errors import ArgumentError, DataError, StateError, warn
 from minidl.nn.module import Module
-from minidl.nn.utils import clip_grad_norm_, clip_grad_value_
-from minidl.training.batches import Batch, Source, leaves, make_source, mapped, split
+from minidl.training.batches import Batch, Source, make_source, split
 from minidl.training.callbacks import Callback, CallbackList, History, ProgressBar
 from minidl.training.checkpoint import CheckpointManager, random_state, set_random_state
 from minidl.training.interrupts import Interrupts
-from minidl.training.meters import Logs, Meters
-from minidl.training.weights import Loss
+from minidl.training.meters import Logs
+from minidl.training.steps import Steps, modes_kept
+from minidl.training.structure import joined, mapped
 
 __all__ = ["Trainer"]
 
@@ -51,7 +52,7 @@ class _Backup:
     written_at: int = 0  # the step
 
 
-class Trainer:
+class Trainer(Steps):
     """Train, evaluate and apply a model.
 
     Parameters
@@ -134,37 +135,27 @@ class Trainer:
         accumulate: int = 1,
         seed: int | None = None,
     ) -> None:
-        if not isinstance(model, Module):
-            raise DTypeError(f"Trainer: model must be a minidl.nn.Module, got a {type(model).__name__}")
-        if optimizer is not None and not all(hasattr(optimizer, name) for name in ("step", "zero_grad")):
-            raise DTypeError(f"Trainer: optimizer must have step() and zero_grad(), got {optimizer!r}")
-        if schedule_every not in ("epoch", "step"):
-            raise ArgumentError(f"Trainer: schedule_every must be 'epoch' or 'step', got {schedule_every!r}")
-        for name, bound in (("clip_norm", clip_norm), ("clip_value", clip_value)):
-            if bound is not None and not bound > 0:
-                raise ArgumentError(f"Trainer: {name} must be positive, got {bound!r}")
-        self.model = model
-        self.loss = loss if loss is None or isinstance(loss, Loss) else Loss(loss)
-        self.optimizer = optimizer
-        self.meters = Meters(metrics, weighted_metrics)
-        self.scheduler = scheduler
-        self.schedule_every = schedule_every
-        self.penalty = penalty
-        self.forward = forward or _forward
-        self.clip_norm = clip_norm
-        self.clip_value = clip_value
-        self.accumulate = _positive(accumulate, "Trainer: accumulate")
+        super().__init__(
+            model,
+            loss,
+            optimizer,
+            metrics,
+            weighted_metrics,
+            scheduler,
+            schedule_every,
+            penalty,
+            forward,
+            clip_norm,
+            clip_value,
+            accumulate,
+        )
         self.seed = seed
         self.history = History()
         self.stop_training = False
-        self.epoch = self.batch = self.step = 0
+        self.epoch = self.batch = 0
         self.params: dict[str, Any] = {}
         self._fit: _Fit | None = None
         self._backup: _Backup | None = None
-        self._pending = 0  # batches whose gradients wait for the optimizer
-        self._shares = 0.0  # how much they count together, the first of them counting 1
-        self._first_size = 1
-        self._parameters: list[Any] | None = None
 
     # ------------------------------------------------------------------ what users call
 
@@ -258,7 +249,7 @@ class Trainer:
                 raise ArgumentError(f"fit: {name} must be an integer, 0 or above, got {value!r}")
         for name, count in (("steps_per_epoch", steps_per_epoch), ("validation_steps", validation_steps)):
             if count is not None:
-                _positive(count, f"fit: {name}")
+                positive(count, f"fit: {name}")
         if checkpoint is not None:
             self.back_up(checkpoint, checkpoint_every, keep, resume)
         elif resume:
@@ -293,7 +284,7 @@ class Trainer:
         self.epoch, self.batch, self._pending = int(initial_epoch), 0, 0
         self.stop_training = False
         try:
-            with _modes(self.model), interrupts, closing(listed):
+            with modes_kept(self.model), interrupts, closing(listed):
                 self.model.train()
                 self._run(self._fit)
             if interrupts.asked:
@@ -333,10 +324,10 @@ class Trainer:
         """
         self._need("evaluate")
         source = self._source("evaluate", x, y, sample_weight, batch_size)
-        steps = source.steps if steps is None else _positive(steps, "evaluate: steps")
+        steps = source.steps if steps is None else positive(steps, "evaluate: steps")
         listed = self._callbacks(callbacks, None, verbose=verbose, epochs=1, steps=steps)
         before = None if self._fit is None else self.meters.state_dict()  # a callback may ask in mid-epoch
-        with _modes(self.model), closing(listed):
+        with modes_kept(self.model), closing(listed):
             results = self._test(source, steps, listed)
         if before is not None:
             self.meters.load_state_dict(before)
@@ -366,10 +357,10 @@ class Trainer:
             As the model returns its predictions.
         """
         source = self._source("predict", x, None, None, batch_size)
-        steps = source.steps if steps is None else _positive(steps, "predict: steps")
+        steps = source.steps if steps is None else positive(steps, "predict: steps")
         listed = self._callbacks(callbacks, None, verbose=verbose, epochs=1, steps=steps)
         found = []
-        with _modes(self.model), closing(listed), no_grad():
+        with modes_kept(self.model), closing(listed), no_grad():
             self.model.eval()
             listed.on_predict_begin()
             for number, batch in _limited(source, steps, "predict"):
@@ -377,87 +368,7 @@ class Trainer:
                 found.append(mapped(lambda y: to_numpy(y.array), self._apply(batch.x)))
                 listed.on_predict_batch_end(number, {"outputs": found[-1]})
             listed.on_predict_end()
-        return _joined(found)
-
-    def train_on_batch(
-        self,
-        x: Any,
-        y: Any = None,
-        sample_weight: Any = None,
-        class_weight: Mapping[int, float] | None = None,
-        reset: bool = True,
-    ) -> dict[str, Any]:
-        """Take one step on one batch, and return its loss and metrics.
-
-        Parameters
-        ----------
-        x, y, sample_weight, class_weight : as for :meth:`fit`
-        reset : bool
-            Whether the values are those of this batch alone; False goes on from the batches before, as Keras does.
-
-        Returns
-        -------
-        dict of str to float
-        """
-        self._need("train_on_batch", optimizer=True)
-        batch = self._single("train_on_batch", x, y, sample_weight, class_weight)
-        if reset:
-            self.meters.reset()
-        with _modes(self.model):
-            self.model.train()
-            self.train_step(batch)
-        self.step += 1
-        return self.meters.compute()
-
-    def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, reset: bool = True) -> dict[str, Any]:
-        """Return the loss and the metrics of one batch.
-
-        Parameters
-        ----------
-        x, y, sample_weight, reset : as for :meth:`train_on_batch`
-
-        Returns
-        -------
-        dict of str to float
-        """
-        self._need("test_on_batch")
-        batch = self._single("test_on_batch", x, y, sample_weight)
-        if reset:
-            self.meters.reset()
-        with _modes(self.model), no_grad():
-            self.model.eval()
-            self.test_step(batch)
-        return self.meters.compute()
-
-    def predict_on_batch(self, x: Any) -> Any:
-        """Return the predictions for one batch, as NumPy arrays."""
-        batch = self._single("predict_on_batch", x, None, None)
-        with _modes(self.model), no_grad():
-            self.model.eval()
-            return mapped(lambda y: to_numpy(y.array), self._apply(batch.x))
-
-    def reset_metrics(self) -> None:
-        """Forget what loss and metrics were measured on batches so far."""
-        self.meters.reset()
-
-    @property
-    def learning_rate(self) -> float:
-        """The optimizer's learning rate; setting it sets that of all parameter groups."""
-        if self.optimizer is None:
-            raise StateError("learning_rate: the trainer has no optimizer")
-        if hasattr(self.optimizer, "learning_rate"):
-            return float(self.optimizer.learning_rate)
-        return float(self.optimizer.param_groups[0]["lr"])
-
-    @learning_rate.setter
-    def learning_rate(self, value: float) -> None:
-        if self.optimizer is None:
-            raise StateError("learning_rate: the trainer has no optimizer")
-        if hasattr(self.optimizer, "learning_rate"):
-            self.optimizer.learning_rate = value
-            return
-        for group in self.optimizer.param_groups:
-            group["lr"] = float(value)
+        return joined(found)
 
     # ------------------------------------------------------------------ epochs
 
@@ -572,7 +483,7 @@ class Trainer:
         """Measure the model on a source's batches."""
         logs = Logs(self.meters)
         self.meters.reset()
-        with _modes(self.model), no_grad():
+        with modes_kept(self.model), no_grad():
             self.model.eval()
             callbacks.on_test_begin()
             for number, batch in _limited(source, steps, "evaluate", self.epoch):
@@ -584,86 +495,6 @@ class Trainer:
             results = self.meters.compute()
             callbacks.on_test_end(results)
         return results
-
-    # ------------------------------------------------------------------ steps
-
-    def train_step(self, batch: Batch) -> None:
-        """Take in one batch: gradients, the optimizer's step, metrics. Subclasses may do it in another way."""
-        if not self._pending:
-            self.optimizer.zero_grad()
-        prediction = self._apply(batch.x)
-        losses = self._losses(prediction, batch)
-        self._backward(losses["loss"], batch.size)
-        if self._pending == self.accumulate or self._fit is None:
-            self._update()
-        self.meters.update(losses, prediction, batch.y, batch.weight, batch.size)
-
-    def test_step(self, batch: Batch) -> None:
-        """Measure loss and metrics of one batch."""
-        prediction = self._apply(batch.x)
-        self.meters.update(self._losses(prediction, batch), prediction, batch.y, batch.weight, batch.size)
-
-    def _apply(self, x: Any) -> Any:
-        """Return the model's prediction."""
-        prediction = self.forward(self.model, x)
-        if not isinstance(prediction, Variable):
-            found = list(leaves(prediction))
-            if not found or not all(isinstance(x, Variable) for _, x in found):
-                raise DTypeError(
-                    f"{type(self.model).__name__}: a model must return a tensor, or a list, tuple or dict of them, got "
-                    f"a {type(prediction).__name__}; return what its last layer gives, without .numpy() or .item()"
-                )
-        return prediction
-
-    def _losses(self, prediction: Any, batch: Batch) -> dict[str, Any]:
-        if batch.y is None and self.loss.weighted is None:  # type: ignore[union-attr]
-            raise DataError("the data has no targets to compute the loss with; pass y, or let the loader yield (x, y)")
-        value = self.loss(prediction, batch.y, batch.weight)  # type: ignore[misc]
-        losses = dict(value) if isinstance(value, dict) else {"loss": value}
-        extra = None if self.penalty is None else self.penalty()
-        if extra is not None:
-            losses["loss"] = losses["loss"] + extra
-        return losses
-
-    def _backward(self, loss: Any, size: int) -> None:
-        """Add the gradient of a batch to those before it, each counting by its number of samples."""
-        if self.accumulate > 1 and self.loss.reduction != "sum":  # type: ignore[union-attr]
-            if not self._pending:
-                self._first_size, self._shares = size, 0.0
-            share = size / self._first_size
-            self._shares += share
-            loss = loss if share == 1 else loss * share
-        loss.backward()
-        self._pending += 1
-
-    def _update(self) -> None:
-        """Let the optimizer take its step."""
-        self._pending = 0
-        if self.accumulate > 1 or self.clip_norm is not None or self.clip_value is not None:
-            if self._parameters is None:
-                self._parameters = self._trained()
-            if self.accumulate > 1 and self.loss.reduction != "sum":  # type: ignore[union-attr]
-                for p in self._parameters:
-                    if p.grad is not None:
-                        p.grad.array[...] /= self._shares
-                        p.grad.bump()
-            if self.clip_norm is not None:
-                clip_grad_norm_(self._parameters, self.clip_norm)
-            if self.clip_value is not None:
-                clip_grad_value_(self._parameters, self.clip_value)
-        self.optimizer.step()
-        if self.scheduler is not None and self.schedule_every == "step":
-            self._schedule(None)
-
-    def _trained(self) -> list[Any]:
-        groups = getattr(self.optimizer, "param_groups", None)
-        return [p for group in groups for p in group["params"]] if groups else list(self.model.parameters())
-
-    def _schedule(self, value: Any) -> None:
-        if getattr(self.scheduler, "needs_metric", False):
-            self.scheduler.step(value)
-        else:
-            self.scheduler.step()
 
     # ------------------------------------------------------------------ checkpoints
 
@@ -687,7 +518,7 @@ class Trainer:
         """
         manager = CheckpointManager(directory, keep)
         if every is not None:
-            _positive(every, "fit: checkpoint_every")
+            positive(every, "fit: checkpoint_every")
         self._backup = _Backup(manager, every, resume, self.step)
         return manager
 
@@ -767,32 +598,12 @@ class Trainer:
 
     # ------------------------------------------------------------------ helpers
 
-    def _need(self, name: str, optimizer: bool = False) -> None:
-        missing = [] if self.loss is not None else ["loss"]
-        missing += ["optimizer"] if optimizer and self.optimizer is None else []
-        if missing:
-            raise StateError(
-                f"{name}: the trainer has no {' and no '.join(missing)}; write Trainer(model, loss"
-                + (", optimizer)" if optimizer else ")")
-            )
-
-    def _device(self) -> Device:
-        parameter = next(self.model.parameters(), None)
-        return CPU if parameter is None else device_of(parameter.array)
-
     def _source(
         self, name: str, x: Any, y: Any, weight: Any, batch_size: int | None, default: int | None = None
     ) -> Source:
         return make_source(
             x, y, weight, name=name, batch_size=batch_size, default_size=default or 32, device=self._device()
         )
-
-    def _single(self, name: str, x: Any, y: Any, weight: Any, class_weight: Any = None) -> Batch:
-        """Return arrays as one batch."""
-        source = make_source(
-            x, y, weight, name=name, batch_size=2**62, class_weight=class_weight, device=self._device()
-        )
-        return next(source.epoch(0))
 
     def _callbacks(self, given: Any, history: History | None, **params: Any) -> CallbackList:
         """Return the user's callbacks, with the progress bar and the history behind them."""
@@ -814,19 +625,6 @@ class Trainer:
         )
 
 
-def _forward(model: Any, x: Any) -> Any:
-    """Call a model on the inputs of a batch."""
-    if isinstance(x, (tuple, list)):
-        return model(*x)
-    return model(**x) if isinstance(x, Mapping) else model(x)
-
-
-def _positive(value: Any, what: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value <= 0:
-        raise ArgumentError(f"{what} must be a positive integer, got {value!r}")
-    return int(value)
-
-
 def _parts(data: Any) -> tuple[Any, Any, Any]:
     """Return validation data as (x, y, weight), the latter None if they are not given apart."""
     if not isinstance(data, (tuple, list)):
@@ -834,17 +632,6 @@ def _parts(data: Any) -> tuple[Any, Any, Any]:
     if not 1 <= len(data) <= 3:
         raise ArgumentError(f"fit: validation_data must be (x, y) or (x, y, sample_weight), got {len(data)} entries")
     return (*data, None, None)[:3]
-
-
-@contextmanager
-def _modes(model: Module) -> Iterator[None]:
-    """Put each module back into the mode, training or evaluation, that it was in before the block."""
-    before = [(module, module.training) for module in model.modules()]
-    try:
-        yield
-    finally:
-        for module, training in before:
-            module.training = training
 
 
 def _limited(source: Any, steps: int | None, name: str, epoch: int = 0) -> Iterator[tuple[int, Batch]]:
@@ -861,14 +648,3 @@ def _limited(source: Any, steps: int | None, name: str, epoch: int = 0) -> Itera
         raise DataError(f"{name}: the data gave no batches")
     if steps is not None and number < steps:
         warn(f"{name}: the data ended after {number} batches, {steps} were expected")
-
-
-def _joined(parts: list[Any]) -> Any:
-    """Return the predictions of all batches as those of one."""
-    first = parts[0]
-    if isinstance(first, Mapping):
-        return {key: _joined([part[key] for part in parts]) for key in first}
-    if isinstance(first, (list, tuple)):
-        entries = [_joined([part[i] for part in parts]) for i in range(len(first))]
-        return type(first)(*entries) if hasattr(first, "_fields") else type(first)(entries)
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
