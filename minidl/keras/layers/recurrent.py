@@ -80,6 +80,7 @@ class _Recurrent(RandomLayer):
             sequences, *initial_state = sequences
         self._check_sequences(sequences.shape)
         check_features(self, sequences.shape, self.kernel.shape[0])
+        mask = None if mask is None else ops.as_tensor(mask)
         states = self._initial_states(sequences, initial_state)
         if training and self.dropout:  # one mask for all steps
             shape = (None, 1, None)
@@ -121,9 +122,10 @@ class _Recurrent(RandomLayer):
     def _initial_states(self, sequences: Any, initial_state: Any) -> list[Any]:
         """Return the states to start from: those given, those held from the last call, or zeros."""
         N, U = sequences.shape[0], self.units
-        if initial_state:
-            states = list(initial_state) if isinstance(initial_state, (list, tuple)) else [initial_state]
-        elif initial_state is None and self._held is not None:
+        if initial_state is not None and len(initial_state):
+            given = initial_state if isinstance(initial_state, (list, tuple)) else [initial_state]
+            states = [ops.as_tensor(state) for state in given]
+        elif self._held is not None:
             states = self._held
             if states[0].shape[0] != N:
                 raise ShapeError(
