@@ -486,10 +486,10 @@ def labelled(
         if num_classes not in (None, size):
             raise misfit(prediction, target, name, f"num_classes={num_classes}, but axis {axis} has {size} scores")
         prediction = prediction.argmax(axis=axis)
-    elif num_classes is None:
+    elif num_classes is None and prediction.shape == target.shape:
         raise ArgumentError(f"{name}: labels don't tell how many classes there are; give num_classes=")
     else:
-        size = num_classes
+        size = num_classes or 0
     if prediction.shape != target.shape:
         raise misfit(prediction, target, name, "expected scores (N, C) or labels (N,), and labels (N,)")
     predicted, poison = check_labels(prediction, size, "predictions", name)

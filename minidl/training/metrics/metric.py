@@ -100,10 +100,10 @@ class Metric:
             self._sums = list(values)
             return
         for i, (kept, value) in enumerate(zip(self._sums, values, strict=True)):
-            if np.shape(kept) != np.shape(value) and not isinstance(value, list):
+            if _kind(kept) != _kind(value):
                 raise ShapeError(
-                    f"{self.name}: this batch's {self.accumulators[i]} has shape {np.shape(value)}, that of the "
-                    f"batches before {np.shape(kept)}; classes and outputs must stay the same until reset()"
+                    f"{self.name}: this batch's {self.accumulators[i]} have shape {_kind(value)}, those of the batches "
+                    f"before {_kind(kept)}; classes and outputs must stay the same until reset()"
                 )
             self._sums[i] = to_device(kept, device_of(value)) + value
 
@@ -150,6 +150,11 @@ def snake_case(name: str) -> str:
     """Return ``TopKAccuracy`` as ``top_k_accuracy``."""
     name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
     return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+def _kind(value: Any) -> tuple[int, ...]:
+    """Return what has to stay the same from batch to batch: a sum's shape, or that of a sample in a list of batches."""
+    return np.shape(value[0])[1:] if isinstance(value, list) else np.shape(value)
 
 
 def _on_host(value: Any) -> Any:
