@@ -1,7 +1,7 @@
 """Zip archives of a few named files, read without trust: what a ``.keras`` file is.
 
 The list of names is believed only as far as it agrees with the file: each member's local header has to say the same,
-members may not overlap (one block of compressed data listed a thousand times), and unpacking stops at the declared size.
+members may not overlap (one packed block, listed a thousand times), and unpacking stops at the declared size.
 """
 
 from __future__ import annotations

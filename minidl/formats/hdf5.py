@@ -262,9 +262,14 @@ def read_hdf5(source: Source, limit: int | None = None) -> Group:
     with open_source(source) as (file, size, place):
         if limit is None:
             limit = size + min(max(16 * size, 64 * _MEBIBYTE), 512 * _MEBIBYTE)
-        reader = _Reader(file, size, limit)
+        reader = _Reader(size, limit)
         try:
+            reader.longest_text = _longest_text_in(file, size)
             with h5py.File(file, "r") as opened:
+                if opened.id.get_create_plist().get_sizes() != (8, 8):
+                    raise FormatError(
+                        "addresses and sizes are not of 8 bytes, as they are in all files that h5py makes"
+                    )
                 return reader.group(h5g.open(opened.id, b"/"), "/", 0)
         except FormatError as error:
             raise FormatError(f"{place}: {reader.where}: {error}") from error
@@ -277,12 +282,12 @@ def read_hdf5(source: Source, limit: int | None = None) -> Group:
 class _Reader:
     """Reads one file; counts what it takes, and knows where it is."""
 
-    def __init__(self, file: BinaryIO, size: int, limit: int) -> None:
-        self.file, self.size = file, size
+    def __init__(self, size: int, limit: int) -> None:
+        self.size = size
         self.limit = self.left = limit
+        self.longest_text = 0
         self.where = "/"
         self.seen: set[int] = set()
-        self._longest_text: int | None = None
 
     def spend(self, count: int) -> None:
         """Account for memory before it is reserved."""
@@ -362,11 +367,8 @@ class _Reader:
         count = math.prod(shape)
         is_text = kind.get_class() == h5t.STRING
         if is_text and kind.is_variable_str():
-            longest = self.size
-            if count * longest > self.left:
-                longest = self._longest_in_heap()
-            self.spend(count * min(longest, self.size))
-            self.left += count * min(longest, self.size)  # what it comes to is known once it is read
+            self.spend(count * self.longest_text)
+            self.left += count * self.longest_text  # what it comes to is known once it is read
         else:
             if not is_text:
                 _number_dtype(kind)
@@ -384,20 +386,6 @@ class _Reader:
         if array.dtype == np.float64 and array.shape == (0,):
             return []  # Keras's empty list of names
         return array if array.shape else array.item()
-
-    def _longest_in_heap(self) -> int:
-        """Return how long a text of variable length can be here: they lie in collections marked ``GCOL``.
-
-        An attribute may point a thousand times at one long text, and libhdf5 would copy it each time.
-        """
-        if self._longest_text is None:
-            data = self.file.getvalue() if isinstance(self.file, BytesIO) else None
-            if data is not None:
-                self._longest_text = _longest_heap_object(data)
-            else:
-                with mmap.mmap(self.file.fileno(), 0, access=mmap.ACCESS_READ) as view:
-                    self._longest_text = _longest_heap_object(view)
-        return self._longest_text
 
     # ------------------------------------------------------------------ datasets
 
@@ -501,22 +489,39 @@ def _joined(attributes: dict[str, Any]) -> dict[str, Any]:
     return dict(sorted(attributes.items()))
 
 
-def _longest_heap_object(data: Any) -> int:
-    """Return the size of the longest object in any of the file's global heaps.
+def _longest_text_in(file: BinaryIO, size: int) -> int:
+    """Return how long a text of variable length can be in a file."""
+    if isinstance(file, BytesIO):
+        return _longest_text(file.getvalue())
+    if not size:
+        return 0  # an empty file cannot be mapped
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
+        return _longest_text(view)
 
-    A collection is ``GCOL``, a version, its own size (8 bytes at 8), then objects from 16 on: index, count, size (8
-    bytes at 8) and as many bytes, padded to a multiple of 8. Index 0 is the free
-    space at the end.
+
+def _longest_text(data: bytes | mmap.mmap) -> int:
+    """Return how long a text of variable length can be at most, after checking where such texts lie.
+
+    They lie in collections: ``GCOL``, a version (1), the collection's size (8 bytes at 8), then objects from 16 on:
+    index, count, size (8 bytes at 8), and as many bytes, padded to a multiple of 8. Object 0 is free space, whose size
+    counts its header. libhdf5 walks from object to object for ever if a size leads nowhere (2.0 does); and a thousand
+    attributes may point at one long text, which it would copy each time.
     """
-    longest, start = 0, data.find(b"GCOL")
+    longest, steps = 0, 0
+    start = data.find(b"GCOL\1")
     while start >= 0:
-        end = min(start + int.from_bytes(data[start + 8 : start + 16], "little"), len(data))
-        at = start + 16
-        while at + 16 <= end:
-            if data[at : at + 2] == b"\0\0":
-                break
-            size = int.from_bytes(data[at + 8 : at + 16], "little")
-            longest = max(longest, size)
-            at += 16 + size + -size % 8
-        start = data.find(b"GCOL", start + 4)
+        size = int.from_bytes(data[start + 8 : start + 16], "little")
+        end = start + size
+        if size >= 4096 and end <= len(data):  # or it is not read as a collection
+            at = start + 16
+            while at + 16 <= end:
+                length = int.from_bytes(data[at + 8 : at + 16], "little")
+                step = length if data[at : at + 2] == b"\0\0" else 16 + length + -length % 8
+                steps += 1
+                if step < 16 or at + step > end or steps > len(data) // 16:
+                    raise FormatError(f"damaged: the texts at byte {start:,} of the file do not add up")
+                if data[at : at + 2] != b"\0\0":
+                    longest = max(longest, length)
+                at += step
+        start = data.find(b"GCOL\1", start + 4)
     return longest

@@ -23,7 +23,7 @@ from minidl.autograd import Variable, wrap
 from minidl.backend import is_array, to_numpy
 from minidl.errors import ArgumentError, DTypeError, FormatError
 from minidl.formats.atomic import atomic_write
-from minidl.formats.source import open_source
+from minidl.formats.source import Source, open_source
 from minidl.formats.strict_json import MOST_BYTES, parse_json
 
 __all__ = ["load_safetensors", "read_safetensors", "save_safetensors"]
@@ -171,12 +171,13 @@ def load_safetensors(path: str | os.PathLike[str]) -> dict[str, Any]:
     return {name: as_tensor(array, f"{os.fspath(path)}: {name}") for name, array in arrays.items()}
 
 
-def read_safetensors(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+def read_safetensors(path: Source) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Read a ``safetensors`` file as plain NumPy arrays.
 
     Parameters
     ----------
-    path : str or path
+    path : str, path or bytes
+        Bytes are the content of a file.
 
     Returns
     -------
