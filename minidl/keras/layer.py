@@ -99,6 +99,7 @@ class Layer(Module):
     training = False
     _shown: tuple[str, ...] = ("name",)
     _call_takes_training: ClassVar[bool] = False
+    _cell: ClassVar[str] = ""  # what Keras calls the layer within this one that has the weights, if there is one
     _given: _Given
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:

@@ -206,6 +206,11 @@ class Model(Compiled):
         return "Functional" if type(self) is Model and self._graph is not None else type(self).__name__
 
     @property
+    def _is_connected(self) -> bool:
+        """Whether it is known how its layers are connected, without the code of a ``call``."""
+        return self._graph is not None
+
+    @property
     def _serialized_module(self) -> str | None:
         return "keras.src.models.functional" if self._serialized_name == "Functional" else None
 

@@ -74,6 +74,10 @@ class Sequential(Model):
             yield layer.name, layer
 
     @property
+    def _is_connected(self) -> bool:
+        return True
+
+    @property
     def layers(self) -> list[Layer]:
         """The layers in order, without the input layer."""
         return [layer for layer in self._chain.layers if not isinstance(layer, InputLayer)]
