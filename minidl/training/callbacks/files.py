@@ -125,7 +125,7 @@ class ModelCheckpoint(Monitor):
         self._endings = (".weights.h5",) if save_weights_only else (".keras", ".h5")
         self._check_ending(*self._endings, ".safetensors")
         self._epoch = 0
-        self._steps = StepCount()
+        self._steps = 0  # since the last file
 
     def _check_ending(self, *endings: str) -> None:
         if not self.filepath.endswith(endings):
@@ -152,7 +152,9 @@ class ModelCheckpoint(Monitor):
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Save, if the steps since the last time are enough."""
-        if self.save_freq != "epoch" and self._steps.reaches(int(self.save_freq), batch):
+        self._steps += 1
+        if self._steps == self.save_freq:
+            self._steps = 0
             self._save(self._epoch, batch, logs)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -162,12 +164,11 @@ class ModelCheckpoint(Monitor):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the best value, and the steps since the last file."""
-        return {"best": self.best, "steps": self._steps.state_dict()}
+        return {"best": self.best, "steps": self._steps}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from there."""
-        self.best = state["best"]
-        self._steps.load_state_dict(state["steps"])
+        self.best, self._steps = state["best"], state["steps"]
 
     # ------------------------------------------------------------------ saving
 
@@ -243,39 +244,6 @@ def check_save_freq(save_freq: str | int, who: str) -> str | int:
     if save_freq != "epoch" and not number:
         raise ArgumentError(f'{who}: save_freq must be "epoch" or a number of steps of at least 1, got {save_freq!r}')
     return save_freq
-
-
-class StepCount:
-    """Count steps across epochs, and tell when so many have passed.
-
-    Examples
-    --------
-    >>> steps = StepCount()
-    >>> [steps.reaches(2, batch) for batch in (0, 1, 2, 0, 1)]
-    [False, True, False, True, False]
-    """
-
-    def __init__(self) -> None:
-        self._since = 0
-        self._last: int | None = None
-
-    def reaches(self, number: int, batch: int) -> bool:
-        """Count a step, which may stand for several; whether ``number`` have passed, from which it counts anew."""
-        new_epoch = self._last is None or batch <= self._last
-        self._since += batch + 1 if new_epoch else batch - (self._last or 0)
-        self._last = batch
-        if self._since < number:
-            return False
-        self._since = 0
-        return True
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the count."""
-        return {"since": self._since, "last": self._last}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on counting."""
-        self._since, self._last = state["since"], state["last"]
 
 
 class CSVLogger(Callback):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -194,6 +195,24 @@ def test_backups_that_stay(tmp_path: Path) -> None:
     history = fit(trainer, BackupAndRestore(tmp_path / "b"), epochs=5)
     assert history.epoch == [0, 1, 2, 3, 4]
     assert trainer.step == 25
+
+
+def test_ctrl_c_keeps_the_backup(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole = make_trainer()
+    fit(whole, None, epochs=3)
+
+    def interrupt(batch: int, logs: Any) -> None:
+        if trainer.step == 8:
+            signal.raise_signal(signal.SIGINT)
+
+    trainer = make_trainer()
+    history = fit(trainer, [BackupAndRestore(tmp_path / "b"), LambdaCallback(on_train_batch_end=interrupt)], epochs=3)
+    assert history.interrupted
+    assert list((tmp_path / "b").glob("checkpoint-*"))
+    assert "interrupted after" in capsys.readouterr().err
+    resumed = make_trainer()
+    fit(resumed, BackupAndRestore(tmp_path / "b"), epochs=3)
+    assert weights(resumed) == weights(whole)
 
 
 def test_what_else_is_in_the_folder_stays(tmp_path: Path) -> None:
