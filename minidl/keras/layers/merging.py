@@ -341,19 +341,16 @@ class Concatenate(_Merge):
         rank = len(shapes[0])
         axis = self.axis + rank if self.axis < 0 else self.axis
         for shape in shapes:
-            fits = len(shape) == rank and 0 < axis < rank
-            if not fits or any(
-                n != m and None not in (n, m) and i != axis
-                for i, (n, m) in enumerate(zip(shape, shapes[0], strict=True))
-            ):
+            others = [n is None or shape[i] in (n, None) for i, n in enumerate(shapes[0][: len(shape)]) if i != axis]
+            if len(shape) != rank or not 0 < axis < rank or not all(others):
                 raise ShapeError(
                     f"{self.name}: the inputs have the shapes {shapes}; they must have axis {self.axis} and be equal "
                     "along all others"
                 )
         joined = [shape[axis] for shape in shapes]
         total = None if None in joined else sum(joined)
-        others = [next((n for n in sizes if n is not None), None) for sizes in zip(*shapes, strict=True)]
-        return (*others[:axis], total, *others[axis + 1 :])
+        merged = [next((n for n in sizes if n is not None), None) for sizes in zip(*shapes, strict=True)]
+        return (*merged[:axis], total, *merged[axis + 1 :])
 
 
 @builtin("keras.layers")

@@ -86,7 +86,7 @@ class BatchNormalization(_Normalization):
     >>> import minidl
     >>> from minidl import keras
     >>> layer = keras.layers.BatchNormalization(epsilon=0)
-    >>> layer(minidl.tensor([[1.0], [3.0]]), training=True)
+    >>> layer(minidl.tensor([[1.0], [3.0]]), training=True).detach()
     tensor([[-1.],
             [ 1.]])
     >>> [w.name for w in layer.weights]
@@ -187,7 +187,7 @@ class LayerNormalization(_Normalization):
     --------
     >>> import minidl
     >>> from minidl import keras
-    >>> keras.layers.LayerNormalization(epsilon=0)(minidl.tensor([[1.0, 3.0], [10.0, 30.0]]))
+    >>> keras.layers.LayerNormalization(epsilon=0)(minidl.tensor([[1.0, 3.0], [10.0, 30.0]])).detach()
     tensor([[-1.,  1.],
             [-1.,  1.]])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -123,8 +123,8 @@ class Normalization(BuiltinLayer):
         if (mean is None) != (variance is None):
             raise ArgumentError(f"Normalization: give mean and variance both, or neither; got {mean!r}, {variance!r}")
         self.axis = () if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
-        self.input_mean = None if mean is None else np.asarray(mean)
-        self.input_variance = None if variance is None else np.asarray(variance)
+        self.input_mean: Any = None if mean is None else np.asarray(mean)
+        self.input_variance: Any = None if variance is None else np.asarray(variance)
         self.invert = invert
 
     def build(self, input_shape: Any) -> None:
@@ -161,7 +161,7 @@ class Normalization(BuiltinLayer):
         if self.input_mean is not None:
             raise ArgumentError(f"{self.name}.adapt: mean and variance were given; leave them out to adapt")
         if isinstance(data, Variable) or is_array(data):
-            data = (data[start : start + 1024] for start in range(0, len(data), 1024))
+            data = _pieces(data)
         elif not isinstance(data, Iterable):
             raise DataError(f"{self.name}.adapt: expected an array or batches of them, got a {type(data).__name__}")
         total, mean, variance = 0, ops.tensor(0.0, dtype="float64"), ops.tensor(0.0, dtype="float64")
@@ -197,3 +197,9 @@ class Normalization(BuiltinLayer):
         given = (self.input_mean, self.input_variance)
         mean, variance = (None if x is None else x.tolist() for x in given)
         return {**super().get_config(), "mean": mean, "variance": variance}
+
+
+def _pieces(data: Any) -> Iterator[Any]:
+    """Yield an array piece by piece, so that only one exists in float64 at a time."""
+    for start in range(0, len(data), 1024):
+        yield data[start : start + 1024]
