@@ -78,7 +78,7 @@ def _pair(digits: Any) -> tuple[np.ndarray, np.ndarray]:
 
 def _read_npz(file: Path) -> Pairs:
     try:
-        with np.load(file, allow_pickle=False) as content:
+        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as content:
             x_train, y_train, x_test, y_test = (content[f"{a}_{b}"] for b in ("train", "test") for a in "xy")
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zipfile.LargeZipFile) as error:
         raise FormatError(f"mnist.load_data: {file} is not Keras's mnist.npz, or is damaged: {error}") from error
