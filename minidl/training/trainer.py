@@ -79,7 +79,8 @@ class Trainer(Steps):
     clip_norm, clip_value : float, optional
         What the norm of all gradients together, or the size of each number in them, is cut to.
     accumulate : int
-        Batches that make one step of the optimizer, with the gradient that they would have as one large batch.
+        Batches that make one step of the optimizer, with the gradient that they would have as one large batch (if
+        the loss is a mean or a sum over samples; batch normalisation still sees each batch by itself).
     seed : int, optional
         Decides how samples are shuffled in each epoch; drawn from minidl's generator if left out.
 
@@ -244,6 +245,8 @@ class Trainer(Steps):
             If an argument is out of range.
         """
         self._need("fit", optimizer=True)
+        if self._fit is not None:
+            raise StateError("fit: this trainer is training already; a callback that trains needs a Trainer of its own")
         for name, value in (("epochs", epochs), ("initial_epoch", initial_epoch)):
             if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 0:
                 raise ArgumentError(f"fit: {name} must be an integer, 0 or above, got {value!r}")
@@ -287,10 +290,11 @@ class Trainer(Steps):
             with modes_kept(self.model), interrupts, closing(listed):
                 self.model.train()
                 self._run(self._fit)
-            if interrupts.asked:
+            if self.history.interrupted:
                 self._tell_interrupted()
         finally:
             self._fit = self._backup = self._parameters = None
+            self._pending = 0
         return self.history
 
     def evaluate(
@@ -380,9 +384,9 @@ class Trainer(Steps):
         while self.epoch < fit.epochs and not self.stop_training and not fit.interrupts.asked:
             found = self._train_epoch(fit)
             logs = logs if found is None else found
-        if fit.interrupts.asked or (self._backup is not None and self._backup.every is not None):
+        self.history.interrupted = fit.interrupts.asked and self.epoch < fit.epochs and not self.stop_training
+        if self.history.interrupted or (self._backup is not None and self._backup.every is not None):
             self._save()
-        self.history.interrupted = fit.interrupts.asked
         callbacks.on_train_end(logs)
 
     def _train_epoch(self, fit: _Fit) -> dict[str, Any] | None:

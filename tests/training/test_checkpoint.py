@@ -149,6 +149,29 @@ def test_resuming_between_groups_of_accumulated_batches(source: str, every: str,
         assert train(trainer(2, every), source, checkpoint=folder, resume=True) == whole, file.name
 
 
+def test_callbacks_hear_of_the_epoch_that_is_resumed(tmp_path: Path) -> None:
+    """They begin it again, and then everything is put back: what beginning it twice changed, too."""
+    begun = []
+
+    class Halves(Callback):
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            self.trainer.learning_rate *= 0.5
+            begun.append(epoch)
+
+    def rates(**kwargs: Any) -> tuple[list[int], float]:
+        begun.clear()
+        built = trainer(every="step")
+        built.scheduler = None
+        built.fit(**arrays(), epochs=3, callbacks=Halves(), verbose=0, **kwargs)
+        return list(begun), built.learning_rate
+
+    assert rates(checkpoint=tmp_path, checkpoint_every=3, keep=99) == ([0, 1, 2], 0.05 / 8)
+    for path in CheckpointManager(tmp_path).paths()[2:]:
+        path.unlink()
+    assert CheckpointManager(tmp_path).load()["epoch"] == 1
+    assert rates(checkpoint=tmp_path, resume=True) == ([1, 2], 0.05 / 8)
+
+
 def test_resuming_after_each_epoch_and_after_the_end(tmp_path: Path) -> None:
     whole = train(trainer(), "arrays", epochs=4)
     for epochs in (1, 2, 4, 4):

@@ -571,6 +571,18 @@ def test_ctrl_c_finishes_the_group_of_accumulated_batches(x: np.ndarray, y: np.n
     assert trainer.step == 6
 
 
+def test_ctrl_c_in_the_last_step_interrupts_nothing(
+    x: np.ndarray, y: np.ndarray, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Late(Callback):
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            signal.raise_signal(signal.SIGINT)
+
+    history = classifier(network()).fit(x, y, callbacks=Late(), verbose=0)
+    assert not history.interrupted
+    assert not capsys.readouterr().err
+
+
 def test_ctrl_c_twice_raises_at_once(x: np.ndarray, y: np.ndarray) -> None:
     trainer = classifier(network())
     with pytest.raises(KeyboardInterrupt):
@@ -635,6 +647,13 @@ def test_ctrl_c_from_outside() -> None:
 
 
 # ---------------------------------------------------------------------- errors
+
+
+def test_fit_within_fit(x: np.ndarray, y: np.ndarray) -> None:
+    trainer = classifier(network())
+    again = LambdaCallback(on_epoch_end=lambda epoch, logs: trainer.fit(x, y, verbose=0))
+    with pytest.raises(StateError, match="fit: this trainer is training already"):
+        trainer.fit(x, y, callbacks=again, verbose=0)
 
 
 def test_what_is_missing_is_named(x: np.ndarray, y: np.ndarray) -> None:
