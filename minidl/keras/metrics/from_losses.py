@@ -7,6 +7,7 @@ from typing import Any
 from minidl.keras import losses
 from minidl.keras.metrics.metric import MODULE, MeanMetricWrapper
 from minidl.keras.serialization import builtin
+from minidl.training.metrics.arrays import plain, weights
 
 __all__ = [
     "BinaryCrossentropy",
@@ -362,7 +363,7 @@ class SparseCategoricalCrossentropy(MeanMetricWrapper):
     from_logits : bool
         Predictions are logits, not probabilities.
     ignore_class : int, optional
-        Samples of this label count nothing.
+        Samples of this label have no loss, nor weight if there are weights.
     axis : int
         That of the classes.
 
@@ -388,3 +389,14 @@ class SparseCategoricalCrossentropy(MeanMetricWrapper):
     ) -> None:
         own = {"from_logits": from_logits, "ignore_class": ignore_class, "axis": axis}
         super().__init__(losses.sparse_categorical_crossentropy, name, dtype, **own)
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Take in a batch: targets, predictions, and one weight a sample."""
+        ignored = self._fn_kwargs["ignore_class"]
+        if (
+            ignored is not None and sample_weight is not None
+        ):  # Keras's number: without weights it counts as a loss of 0
+            labels = plain(y_true, self.name)
+            labels = labels.reshape(labels.shape[: plain(y_pred, self.name).ndim - 1])
+            sample_weight = weights(sample_weight, labels, self.name) * (labels != ignored)
+        super().update_state(y_true, y_pred, sample_weight)

@@ -254,7 +254,8 @@ class BinnedAUC(BinaryCounts):
         """Take in a batch of probabilities (N, ...), clipped to [0, 1]; targets 0 or 1; weights (N,) or (N, ...)."""
         prediction, target = aligned(prediction, target, self.name)
         if self.label_weights is not None and not self.per_label:
-            by_label = namespace(prediction).asarray(self.label_weights)
+            xp = namespace(prediction)
+            by_label = xp.broadcast_to(xp.asarray(self.label_weights, np.float64), prediction.shape)
             sample_weight = weights(sample_weight, prediction, self.name) * by_label
         super().update(prediction.clip(0, 1), target, sample_weight)
 
