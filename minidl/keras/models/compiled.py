@@ -15,7 +15,8 @@ from minidl.keras.layer import Layer
 from minidl.keras.models.goals import Goal, Measures
 from minidl.keras.serialization import deserialize_keras_object, serialize_keras_object
 from minidl.training import History, Trainer
-from minidl.training.batches import is_data, mapped, unpack
+from minidl.training.batches import is_data, unpack
+from minidl.training.structure import mapped
 
 __all__ = ["Compiled"]
 
