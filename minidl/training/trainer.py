@@ -253,6 +253,9 @@ class Trainer(Steps):
         for name, count in (("steps_per_epoch", steps_per_epoch), ("validation_steps", validation_steps)):
             if count is not None:
                 positive(count, f"fit: {name}")
+        if isinstance(validation_freq, (int, np.integer)):
+            positive(validation_freq, "fit: validation_freq")
+        self._backup = None
         if checkpoint is not None:
             self.back_up(checkpoint, checkpoint_every, keep, resume)
         elif resume:
@@ -423,7 +426,7 @@ class Trainer(Steps):
                 try:
                     batch = next(batches, None)
                 except Exception as error:
-                    error.add_note(f"raised while batch {self.batch} of epoch {self.epoch} was loaded")
+                    error.add_note(f"raised while batch {self.batch + 1} of epoch {self.epoch + 1} was loaded")
                     if not self._pending:
                         self._save()  # what was trained is whole
                     raise
@@ -436,7 +439,7 @@ class Trainer(Steps):
                 try:
                     self.train_step(batch)
                 except Exception as error:
-                    error.add_note(f"raised by the training step of batch {self.batch} of epoch {self.epoch}")
+                    error.add_note(f"raised in training on batch {self.batch + 1} of epoch {self.epoch + 1}")
                     raise
                 self.batch += 1
                 self.step += 1
@@ -490,7 +493,8 @@ class Trainer(Steps):
         with modes_kept(self.model), no_grad():
             self.model.eval()
             callbacks.on_test_begin()
-            for number, batch in _limited(source, steps, "evaluate", self.epoch):
+            name = "evaluate" if interrupts is None else "validation"
+            for number, batch in _limited(source, steps, name, self.epoch):
                 callbacks.on_test_batch_begin(number)
                 self.test_step(batch)
                 callbacks.on_test_batch_end(number, logs)
@@ -621,10 +625,10 @@ class Trainer(Steps):
         return CallbackList(listed if history is None else [*listed, history], self, **params)
 
     def _tell_interrupted(self) -> None:
-        kept = "" if self._backup is None else f" and written to {self._backup.manager.directory}"
+        kept = "" if self._backup is None else f"; fit(..., resume=True) goes on from {self._backup.manager.directory}"
         tqdm.write(
-            f"interrupted after {self.batch} batches of epoch {self.epoch + 1}: the model is kept as the last step "
-            f"left it{kept}",
+            f"interrupted after {self.batch} batches of epoch {self.epoch + 1}: the model is as the last step left it"
+            f"{kept}",
             file=sys.stderr,
         )
 
@@ -649,6 +653,7 @@ def _limited(source: Any, steps: int | None, name: str, epoch: int = 0) -> Itera
             yield number, batch
             number += 1
     if not number:
-        raise DataError(f"{name}: the data gave no batches")
+        hint = "; an iterator yields its batches only once: pass a function that returns it" if source.once else ""
+        raise DataError(f"{name}: the data gave no batches{hint}")
     if steps is not None and number < steps:
         warn(f"{name}: the data ended after {number} batches, {steps} were expected")

@@ -534,8 +534,17 @@ def test_a_loader_that_fails_keeps_what_was_trained(x: np.ndarray, y: np.ndarray
     trainer = classifier(network())
     with pytest.raises(OSError, match="the disk is gone") as caught:
         trainer.fit(failing(), epochs=1, verbose=0)
-    assert "batch 1 of epoch 0" in caught.value.__notes__[0]
+    assert "batch 2 of epoch 1" in caught.value.__notes__[0]
     assert trainer.step == 1
+
+
+def test_validation_data_that_is_used_up(x: np.ndarray, y: np.ndarray) -> None:
+    trainer = classifier(network())
+    with pytest.raises(
+        DataError, match="validation: the data gave no batches; an iterator yields its batches only once"
+    ):
+        trainer.fit(x, y, epochs=2, validation_data=iter([(x, y)]), verbose=0)
+    assert trainer.history.epoch == [0]
 
 
 # ---------------------------------------------------------------------- Ctrl-C
@@ -558,7 +567,7 @@ def test_ctrl_c_finishes_the_step(x: np.ndarray, y: np.ndarray, capsys: pytest.C
     assert history.interrupted
     assert history.epoch == [0]
     assert trainer.step == 7
-    assert "interrupted after 2 batches of epoch 2: the model is kept" in capsys.readouterr().err
+    assert "interrupted after 2 batches of epoch 2: the model is as the last step left it\n" in capsys.readouterr().err
     classifier(other).fit(endless(x, y), steps_per_epoch=7, verbose=0)
     assert bits(model) == bits(other)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -673,7 +682,7 @@ def test_targets_that_do_not_fit_are_named(x: np.ndarray, y: np.ndarray) -> None
     trainer = classifier(network())
     with pytest.raises(ShapeError, match=r"predictions \(32, 3\).*labels of shape \(32,\), got \(32, 2\)") as caught:
         trainer.fit(x, np.zeros((N, 2), np.int64), verbose=0)
-    assert "batch 0 of epoch 0" in caught.value.__notes__[0]
+    assert "batch 1 of epoch 1" in caught.value.__notes__[0]
     with pytest.raises(RangeError, match=r"label 3 .* is out of range for 3 classes"):
         trainer.fit(x, np.full(N, 3), verbose=0)
     with pytest.warns(
@@ -723,6 +732,7 @@ def test_arguments_of_the_trainer(arguments: dict[str, Any], error: type[Excepti
         ({"epochs": -1}, "epochs must be an integer, 0 or above, got -1"),
         ({"epochs": 1.5}, "epochs must be an integer"),
         ({"steps_per_epoch": 0}, "steps_per_epoch must be a positive integer, got 0"),
+        ({"validation_freq": 0}, "validation_freq must be a positive integer, got 0"),
         ({"resume": True}, "resume=True needs the folder of the checkpoints"),
         ({"validation_data": (1, 2, 3, 4)}, r"validation_data must be \(x, y\).*got 4 entries"),
         ({"class_weight": {0: 1.0}, "y": None}, "class_weight needs one array of targets, got no targets"),
