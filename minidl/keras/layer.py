@@ -17,7 +17,7 @@ from minidl.backend import as_dtype, default_dtype, is_array
 from minidl.errors import ArgumentError, DTypeError, ShapeError, StateError
 from minidl.keras import constraints, initializers, regularizers
 from minidl.keras.allowance import check_trial
-from minidl.keras.names import SCOPE, auto_name, checked_name
+from minidl.keras.names import SCOPE, auto_name, checked_name, scope
 from minidl.keras.serialization import builtin, deserialize_keras_object, serialize_keras_object, snake_case
 from minidl.keras.structure import Sizes, flatten, is_shape, map_shapes, map_structure
 from minidl.keras.symbolic import KerasTensor, Node, any_symbolic
@@ -238,7 +238,7 @@ class Layer(Module):
         weight.constraint = constraints.get(constraint)
         if not self._trainable:
             weight.requires_grad = False
-        if name not in self.__dict__ and not hasattr(type(self), name):
+        if self.__dict__.get(name) is None and getattr(type(self), name, None) is None:
             setattr(self, name, weight)
         else:
             self.__dict__.setdefault("_further_weights", []).append(weight)
@@ -469,12 +469,8 @@ def _as_built(build: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(build)
     def wrapped(self: Layer, input_shape: Any = None) -> None:
-        scope = SCOPE.get()
-        token = SCOPE.set(scope if scope and scope[-1] == self.name else (*scope, self.name))
-        try:
+        with scope(self.name):
             build(self, input_shape)
-        finally:
-            SCOPE.reset(token)
         Layer.build(self, input_shape)
 
     return wrapped
@@ -498,11 +494,14 @@ def _dtype_name(dtype: Any) -> str:
         dtype = dtype.get("config", {}).get("name")
     name = str(getattr(dtype, "name", dtype))
     try:
-        return as_dtype(name).name
+        found = as_dtype(name)
     except (DTypeError, ArgumentError):
+        found = None
+    if found is None or found.kind != "f":
         raise DTypeError(
             f"dtype: {name!r} is none that layers can compute in; expected 'float32', 'float64' or 'float16'"
-        ) from None
+        )
+    return found.name
 
 
 def dtype_config(name: str) -> dict[str, Any]:

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 
 from minidl.errors import ArgumentError
 
-__all__ = ["auto_name", "checked_name", "clear_session"]
+__all__ = ["auto_name", "checked_name", "clear_session", "scope"]
 
 _COUNTS: Counter[str] = Counter()
 
 # The names of the layers that are being built, outermost first: what a weight's path begins with.
 SCOPE: ContextVar[tuple[str, ...]] = ContextVar("name_scope", default=())
+
+
+@contextmanager
+def scope(name: str) -> Iterator[None]:
+    """In a ``with`` block, let the paths of weights go through the layer of this name."""
+    outer = SCOPE.get()
+    token = SCOPE.set(outer if outer and outer[-1] == name else (*outer, name))
+    try:
+        yield
+    finally:
+        SCOPE.reset(token)
 
 
 def auto_name(prefix: str) -> str:

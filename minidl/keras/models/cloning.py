@@ -11,7 +11,6 @@ from minidl.formats.strict_json import parse_json
 from minidl.keras.layer import Layer
 from minidl.keras.models.model import Model
 from minidl.keras.serialization import (
-    custom_object_scope,
     deserialize_keras_object,
     get_registered_name,
     is_builtin,

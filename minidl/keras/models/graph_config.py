@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
+from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
 from minidl.errors import FormatError
 from minidl.keras.layer import Layer
+from minidl.keras.names import checked_name
 from minidl.keras.serialization import deserialize_keras_object, serialize_keras_object
 from minidl.keras.structure import flatten, map_structure
-from minidl.keras.symbolic import Graph, KerasTensor, Node, node_of
+from minidl.keras.symbolic import Graph, KerasTensor, Node, any_symbolic, node_of
 
 __all__ = ["made_layer", "read", "written"]
 
@@ -68,32 +71,29 @@ def read(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = N
     FormatError
         If layers refer to calls that do not exist, or to each other in a circle.
     """
-    layers: dict[str, Layer] = {}
-    waiting: list[tuple[Layer, int, Any]] = []
+    calls: deque[tuple[Layer, int, Any]] = deque()
     made: dict[tuple[str, int], Any] = {}  # (layer, call): its outputs
     for layer_config in config["layers"]:
         layer = made_layer(layer_config, custom_objects)
-        name = layer_config.get("name", layer.name)
-        layer.name = name
-        layers[name] = layer
+        layer.name = checked_name(layer_config.get("name", layer.name))
         if layer.nodes:  # an InputLayer has its output from the beginning
-            made[name, 0] = layer.output
-        calls = layer_config.get("inbound_nodes", [])
-        for call in calls:
-            waiting.append((layer, len([1 for other, _, _ in waiting if other is layer]), call))
-    while waiting:
-        left = []
-        for layer, number, call in waiting:
-            arguments = _arguments(call, made)
-            if arguments is None or (number and (layer.name, number - 1) not in made):
-                left.append((layer, number, call))
-                continue
-            args, kwargs = arguments
-            made[layer.name, number] = layer(*args, **kwargs)
-        if len(left) == len(waiting):
-            names = sorted({layer.name for layer, _, _ in left})
-            raise FormatError(f"config of a model: the inputs of {', '.join(names)} are missing, or go in a circle")
-        waiting = left
+            made[layer.name, 0] = layer.output
+        calls += [(layer, number, call) for number, call in enumerate(layer_config.get("inbound_nodes", []))]
+    waiting: dict[tuple[str, int], list[tuple[Layer, int, Any]]] = {}  # calls, by the one that each needs first
+    while calls:
+        layer, number, call = calls.popleft()
+        before = (layer.name, number - 1)
+        needed = before if number and before not in made else None
+        arguments = _Arguments(call, made)
+        needed = needed or arguments.needed
+        if needed is not None:
+            waiting.setdefault(needed, []).append((layer, number, call))
+            continue
+        made[layer.name, number] = arguments.call(layer)
+        calls.extendleft(reversed(waiting.pop((layer.name, number), [])))
+    if waiting:
+        names = sorted({layer.name for listed in waiting.values() for layer, _, _ in listed})
+        raise FormatError(f"config of a model: the inputs of {', '.join(names)} are missing, or go in a circle")
     return tuple(_tensors(config[key], made, key) for key in ("input_layers", "output_layers"))  # type: ignore[return-value]
 
 
@@ -109,30 +109,44 @@ def _one(reference: Any, made: Mapping[tuple[str, int], Any]) -> Any:
     return flat[position]
 
 
-def _arguments(call: Any, made: Mapping[tuple[str, int], Any]) -> tuple[list[Any], dict[str, Any]] | None:
-    """Return what a layer is to be called with, or None if some of it does not exist yet."""
-    missing = False
+class _Arguments:
+    """What a layer is to be called with, and (``needed``) the first call whose outputs do not exist yet, or None."""
 
-    def ready(x: Any) -> Any:
-        nonlocal missing
+    def __init__(self, call: Any, made: Mapping[tuple[str, int], Any]) -> None:
+        self.made = made
+        self.needed: tuple[str, int] | None = None
+        if isinstance(call, Mapping):
+            self.args, self.kwargs = self._ready(call.get("args", [])), self._ready(call.get("kwargs", {}))
+        else:  # before Keras 3: [["dense", 0, 0, {}], ...], one entry an input
+            tensors = [self._tensor(entry) for entry in call]
+            self.args = [tensors[0] if len(tensors) == 1 else tensors]
+            self.kwargs = self._ready(call[0][3]) if len(call[0]) > 3 else {}
+
+    def call(self, layer: Layer) -> Any:
+        """Call the layer, and return its symbolic outputs."""
+        if not any_symbolic((self.args, self.kwargs)):
+            raise FormatError(f"config of a model: {layer.name} is called without any symbolic tensor")
+        signature = inspect.signature(layer.call)
+        if all(p.kind is not p.VAR_KEYWORD for p in signature.parameters.values()):
+            for name in [name for name, x in self.kwargs.items() if x is None and name not in signature.parameters]:
+                del self.kwargs[name]  # Keras hands mask=None to layers and models that know nothing of masks
+        signature.bind(*self.args, **self.kwargs)  # or a TypeError that says what the layer does not take
+        return layer(*self.args, **self.kwargs)
+
+    def _tensor(self, reference: Any) -> Any:
+        tensor = _one(reference, self.made)
+        if tensor is None and self.needed is None:
+            self.needed = (reference[0], reference[1])
+        return tensor
+
+    def _ready(self, x: Any) -> Any:
         if isinstance(x, Mapping) and x.get("class_name") == "__keras_tensor__":
-            tensor = _one(x["config"]["keras_history"], made)
-            missing = missing or tensor is None
-            return tensor
+            return self._tensor(x["config"]["keras_history"])
         if isinstance(x, Mapping) and "class_name" in x:
             return deserialize_keras_object(x)
         if isinstance(x, Mapping):
-            return {key: ready(value) for key, value in x.items()}
-        return [ready(value) for value in x] if isinstance(x, (list, tuple)) else x
-
-    if isinstance(call, Mapping):
-        args, kwargs = ready(call.get("args", [])), ready(call.get("kwargs", {}))
-    else:  # before Keras 3: [["dense", 0, 0, {}], ...], one entry an input
-        tensors = [_one(entry, made) for entry in call]
-        missing = any(x is None for x in tensors)
-        args = [tensors[0] if len(tensors) == 1 else tensors]
-        kwargs = ready(call[0][3]) if len(call[0]) > 3 else {}
-    return None if missing else (args, kwargs)
+            return {key: self._ready(value) for key, value in x.items()}
+        return [self._ready(value) for value in x] if isinstance(x, (list, tuple)) else x
 
 
 def _tensors(references: Any, made: Mapping[tuple[str, int], Any], key: str) -> Any:

@@ -9,13 +9,14 @@ from minidl.autograd import no_grad
 from minidl.errors import ArgumentError, StateError
 from minidl.keras.allowance import check_trial
 from minidl.keras.layer import Layer, as_shape
+from minidl.keras.layers.input_layer import InputLayer
 from minidl.keras.models import graph_config
 from minidl.keras.models.compiled import Compiled
 from minidl.keras.models.summary import Table
-from minidl.keras.names import SCOPE, auto_name
+from minidl.keras.names import auto_name
 from minidl.keras.serialization import builtin
 from minidl.keras.structure import Sizes, is_shape, map_shapes, map_structure
-from minidl.keras.symbolic import Graph
+from minidl.keras.symbolic import Graph, KerasTensor, node_of
 from minidl.ops import zeros
 
 __all__ = ["Model"]
@@ -71,7 +72,7 @@ class Model(Compiled):
         super().__init__(**kwargs)
         self._init_compiled()
         if inputs is not None:
-            self._graph = Graph(inputs, outputs)
+            self._graph = _from_inputs(Graph(inputs, outputs))
             Layer.build(self, map_structure(lambda x: x.shape, inputs))
             if not self._trainable:
                 self.trainable = False
@@ -274,11 +275,16 @@ class Model(Compiled):
     def __repr__(self) -> str:
         return f"<{self._serialized_name} name={self.name}, built={self.built}>"
 
-    def _scoped(self, build: Callable[[], Any]) -> Any:
-        """Return ``build()``; weights made in it have the model's name in their paths."""
-        scope = SCOPE.get()
-        token = SCOPE.set((*scope, self.name))
-        try:
-            return build()
-        finally:
-            SCOPE.reset(token)
+
+def _from_inputs(graph: Graph) -> Graph:
+    """Return the graph with an input layer in place of each input that came out of another layer."""
+    if all(isinstance(node_of(x).layer, InputLayer) for x in graph.flat_inputs):
+        return graph
+
+    def begun(x: KerasTensor) -> KerasTensor:
+        if isinstance(node_of(x).layer, InputLayer):
+            return x
+        return InputLayer(batch_shape=x.shape, dtype=x.dtype).output
+
+    inputs = map_structure(begun, graph.inputs)
+    return Graph(inputs, graph.run(inputs))

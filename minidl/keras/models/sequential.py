@@ -10,6 +10,7 @@ from minidl.keras.layer import Layer, as_shape
 from minidl.keras.layers.input_layer import InputLayer
 from minidl.keras.models.graph_config import made_layer
 from minidl.keras.models.model import Model
+from minidl.keras.names import scope
 from minidl.keras.serialization import builtin, serialize_keras_object
 from minidl.keras.structure import is_shape
 from minidl.keras.symbolic import Graph, KerasTensor, node_of
@@ -74,6 +75,10 @@ class Sequential(Model):
             yield layer.name, layer
 
     @property
+    def _graph(self) -> Graph | None:  # type: ignore[override]
+        return self._chain.graph
+
+    @property
     def _is_connected(self) -> bool:
         return True
 
@@ -109,27 +114,28 @@ class Sequential(Model):
             self.add(InputLayer(batch_shape=front))
         if not chain and isinstance(layer, InputLayer):
             self._begin(layer)
-        elif self._graph is not None:
-            graph = self._graph
-            self._graph = Graph(graph.inputs, self._scoped(lambda: layer(graph.outputs)))
+        elif self._chain.ends is not None:
+            first, last = self._chain.ends
+            self._chain.join(first, self._scoped(lambda: layer(last)))
         chain.append(layer)
 
     def pop(self, rebuild: bool = True) -> Layer:
         """Take the last layer off, and return it."""
         if not self.layers:
             raise StateError(f"Sequential {self.name!r} has no layer to take off")
-        last = self._chain.layers.pop()
-        if self._graph is not None:
-            self._graph = Graph(self._graph.inputs, node_of(self._graph.outputs).args[0])
-        return last
+        popped = self._chain.layers.pop()
+        if self._chain.ends is not None:
+            first, last = self._chain.ends
+            self._chain.join(first, node_of(last).args[0])
+        return popped
 
     def _begin(self, layer: InputLayer) -> None:
-        self._graph = Graph(layer.output, layer.output)
+        self._chain.join(layer.output, layer.output)
         Layer.build(self, layer.batch_shape)
 
     def build(self, input_shape: Any = None) -> None:
         """Make the weights, for inputs of a shape ``(None, ...)``."""
-        if self._graph is not None:
+        if self._chain.ends is not None:
             return
         if not self._chain.layers:
             raise StateError(f"Sequential {self.name!r} has no layers yet; call add(layer) first")
@@ -141,7 +147,7 @@ class Sequential(Model):
             for layer in layers:
                 self.add(layer)
         except Exception:
-            self._chain.layers[:], self._graph, self.built = layers, None, False
+            self._chain.layers[:], self._chain.ends, self.built = layers, None, False
             raise
 
     def _build_for(self, inputs: Any) -> None:
@@ -184,6 +190,19 @@ class Chain:
 
     def __init__(self) -> None:
         self.layers: list[Layer] = []
+        self.ends: tuple[KerasTensor, KerasTensor] | None = None  # the symbolic input and output, once it is built
+        self._graph: Graph | None = None
+
+    def join(self, first: KerasTensor, last: KerasTensor) -> None:
+        """Let the chain lead from one symbolic tensor to another."""
+        self.ends, self._graph = (first, last), None
+
+    @property
+    def graph(self) -> Graph | None:
+        """The graph between the ends, made when it is asked for: not once for each layer that is added."""
+        if self._graph is None and self.ends is not None:
+            self._graph = Graph(*self.ends)
+        return None if self.ends is None else self._graph
 
 
 def _known_input(layer: Layer) -> tuple[int | None, ...] | None:
@@ -212,7 +231,7 @@ def _from_tensors(items: list[Any], graph: Graph | None = None) -> list[Any]:
             if len(node.inputs) > 1:
                 raise _no_chain(f"{node.layer.name!r} has {len(node.inputs)} inputs")
             node = node_of(node.inputs[0])
-        if found and not node.inputs:
+        if found and not node.inputs and len(steps) > 1:
             raise _no_chain(f"{item!r} does not come from what stands before it")
         found += reversed(steps)
         before = item
