@@ -116,7 +116,8 @@ class Sequential(Model):
             self._begin(layer)
         elif self._chain.ends is not None:
             first, last = self._chain.ends
-            self._chain.join(first, self._scoped(lambda: layer(last)))
+            with scope(self.name):
+                self._chain.join(first, layer(last))
         chain.append(layer)
 
     def pop(self, rebuild: bool = True) -> Layer:

@@ -66,7 +66,7 @@ def test_a_chain_without_input_shape_waits_for_data() -> None:
         _ = model.input_shape
     assert model(np.ones((5, 3))).shape == (5, 2)
     assert model.input_shape == (None, 3)
-    assert [w.path for w in model.weights][0] == "sequential/dense/kernel"
+    assert next(w.path for w in model.weights) == "sequential/dense/kernel"
 
 
 def test_a_chain_can_be_built_for_a_shape() -> None:
@@ -140,7 +140,7 @@ def test_symbolic_tensors_that_form_a_chain_are_the_model() -> None:
 def test_symbolic_tensors_that_form_no_chain() -> None:
     x, other = keras.Input((5,)), keras.Input((5,))
     a, b = layers.Dense(4)(x), layers.Dense(4)(other)
-    with pytest.raises(ArgumentError, match="do not form one chain: .* does not come from what stands before it"):
+    with pytest.raises(ArgumentError, match=r"do not form one chain: .* does not come from what stands before it"):
         keras.Sequential([x, a, b])
     with pytest.raises(ArgumentError, match=r"'add' has 2 inputs\. A Sequential takes layers.*keras\.Model\(inputs"):
         keras.Sequential([x, layers.Add()([a, b])])
@@ -152,7 +152,7 @@ def test_a_chain_of_models() -> None:
     inner = keras.Sequential([keras.Input((3,)), layers.Dense(4)], name="inner")
     model = keras.Sequential([inner, layers.Dense(2)])
     assert model.built
-    assert [w.path for w in model.weights][0] == "inner/dense/kernel"
+    assert next(w.path for w in model.weights) == "inner/dense/kernel"
     x = np.ones((2, 3), np.float32)
     same(model(x), model.layers[1](inner(x)))
     same(rebuilt(model)(x), model(x))
@@ -215,7 +215,7 @@ def test_graphs_that_do_not_hang_together() -> None:
     y = layers.Add()([layers.Dense(3)(x), other])
     with pytest.raises(ArgumentError, match=r"depend on 'other', which is not among the inputs \['x'\]"):
         keras.Model(x, y)
-    with pytest.raises(ArgumentError, match="give inputs and outputs, or .* neither"):
+    with pytest.raises(ArgumentError, match=r"give inputs and outputs, or .* neither"):
         keras.Model(x)
     with pytest.raises(DTypeError, match="outputs must be symbolic tensors"):
         keras.Model(x, layers.Dense(3))
