@@ -26,7 +26,7 @@ class BuiltinLayer(Layer):
     """A layer of Keras's own."""
 
     #: Arguments that configs have only where they are given.
-    _optional: ClassVar[tuple[str, ...]] = ("activity_regularizer",)
+    _optional: ClassVar[tuple[str, ...]] = ()
 
     def _keep(self, arguments: Mapping[str, Any]) -> None:
         """Keep the arguments of ``__init__`` (its ``locals()``) in attributes; names become what they stand for."""

@@ -214,10 +214,10 @@ class LayerNormalization(_Normalization):
         super().__init__(**kwargs)
         self._refuse_given(rms_scaling=rms_scaling)
         self._keep({name: value for name, value in locals().items() if name != "rms_scaling"})
+        self.axis = [axis] if isinstance(axis, int) else list(axis)
 
     def _axes(self, rank: int) -> tuple[int, ...]:
-        axes = (self.axis,) if isinstance(self.axis, int) else tuple(self.axis)
-        return tuple(sorted(axis_of(self, axis, rank) for axis in axes))
+        return tuple(sorted(axis_of(self, axis, rank) for axis in self.axis))
 
     def build(self, input_shape: Any) -> None:
         axes = self._axes(len(input_shape))

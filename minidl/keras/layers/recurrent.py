@@ -492,7 +492,7 @@ class SimpleRNN(_Recurrent):
     """
 
     _gates, _cell = 1, "simple_rnn_cell"
-    _optional = ("activity_regularizer", "seed")
+    _optional = ("seed",)
 
     def __init__(
         self,

@@ -141,6 +141,11 @@ class SpatialDropout2D(SpatialLayer, RandomLayer):
     def _image_after(self, image: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return image
 
+    def get_config(self) -> dict[str, Any]:
+        config = {**super().get_config(), "dtype": self.dtype}
+        del config["trainable"]  # Keras's takes no such argument
+        return config
+
 
 @builtin("keras.layers")
 class GaussianNoise(RandomLayer):
