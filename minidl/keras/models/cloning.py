@@ -1,131 +1,121 @@
-"""Models made from configs and from other models: the same layers, with weights of their own."""
+"""Models made from configs, and from other models."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from minidl.errors import ArgumentError, FormatError
-from minidl.formats.strict_json import parse_json
-from minidl.keras.layer import Layer
+from minidl.errors import FormatError, StateError
 from minidl.keras.models.model import Model
-from minidl.keras.serialization import (
-    deserialize_keras_object,
-    get_registered_name,
-    is_builtin,
-    serialize_keras_object,
-)
+from minidl.keras.serialization import deserialize_keras_object, serialize_keras_object
 
 __all__ = ["clone_model", "model_from_config", "model_from_json"]
 
 
-def model_from_config(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Model:
-    """Make a model, with new weights, from its serialised form.
+def clone_model(model: Any) -> Any:
+    """Return a model of the same layers, with weights of its own, newly drawn.
 
     Parameters
     ----------
-    config : dict
-        With ``class_name`` and ``config``, as :func:`keras.saving.serialize_keras_object` makes it.
-    custom_objects : dict of str to class or function, optional
-        The user's own, by name.
+    model : Sequential or Model
+        Made of symbolic tensors, or of a class that is registered.
 
     Returns
     -------
-    keras.Model
+    Model
+        It is not compiled.
 
     Raises
     ------
-    FormatError
-        If it is no model's, or names a class that is not known.
+    StateError
+        If the class of the model, or of a layer, is not registered.
 
     Examples
     --------
     >>> from minidl import keras
-    >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
-    >>> keras.models.model_from_config(keras.saving.serialize_keras_object(model)).output_shape
+    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
+    >>> copied = keras.models.clone_model(model)
+    >>> copied.set_weights(model.get_weights())
+
+    References
+    ----------
+    ``keras.models.clone_model``.
+    """
+    config = {key: value for key, value in serialize_keras_object(model).items() if key != "compile_config"}
+    try:
+        return deserialize_keras_object(config)
+    except FormatError as error:
+        raise StateError(f"clone_model: {error}") from error
+
+
+def model_from_config(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """Make a model, with new weights, from its config.
+
+    Parameters
+    ----------
+    config : dict
+        What ``serialize_keras_object(model)`` returned.
+    custom_objects : dict of str to class or function, optional
+        The user's own, by the name that the config has for them.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    FormatError
+        If it is no config of a model, or names a class that is not known.
+
+    Examples
+    --------
+    >>> from minidl import keras
+    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
+    >>> model_from_config(keras.saving.serialize_keras_object(model)).output_shape
     (None, 3)
 
     References
     ----------
     ``keras.models.model_from_config``.
     """
-    model = deserialize_keras_object(config, custom_objects, module="keras.models")
+    model = deserialize_keras_object(config, custom_objects)
     if not isinstance(model, Model):
-        raise FormatError(f"model_from_config: a {type(model).__name__} is no model")
+        raise FormatError(f"model_from_config: the config is that of a {type(model).__name__}, and not of a model")
     return model
 
 
-def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Model:
+def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Any:
     """Make a model, with new weights, from what ``model.to_json()`` returned.
 
     Parameters
     ----------
     json_string : str
     custom_objects : dict of str to class or function, optional
-        The user's own, by name.
+        The user's own, by the name that the config has for them.
 
     Returns
     -------
-    keras.Model
+    Model
 
     Raises
     ------
     FormatError
-        If it is not JSON, no model's, or names a class that is not known.
+        If it is no JSON, or not the config of a model, or names a class that is not known.
 
     Examples
     --------
     >>> from minidl import keras
-    >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
-    >>> keras.models.model_from_json(model.to_json()).count_params()
-    15
+    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
+    >>> model_from_json(model.to_json()).output_shape
+    (None, 3)
 
     References
     ----------
     ``keras.models.model_from_json``.
     """
-    return model_from_config(parse_json(json_string, "model_from_json"), custom_objects)
-
-
-def clone_model(
-    model: Model, input_tensors: Any = None, clone_function: Callable[[Layer], Layer] | None = None
-) -> Model:
-    """Make a model of new layers like those of another, with new weights; it is not compiled.
-
-    Parameters
-    ----------
-    model : Sequential, or Model(inputs, outputs)
-    input_tensors, clone_function : None
-        Taken for the sake of Keras's signature; they must be None.
-
-    Returns
-    -------
-    keras.Model
-
-    Raises
-    ------
-    ArgumentError
-        If the model computes in a ``call`` of its own, or an argument is given that is not available.
-
-    Examples
-    --------
-    >>> from minidl import keras
-    >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
-    >>> clone = keras.models.clone_model(model)
-    >>> clone.set_weights(model.get_weights())
-
-    References
-    ----------
-    ``keras.models.clone_model``.
-    """
-    if input_tensors is not None or clone_function is not None:
-        raise ArgumentError("clone_model: input_tensors and clone_function are not available in minidl; leave them out")
-    if not model._is_connected:
-        raise ArgumentError(
-            f"clone_model: {model.name!r} computes in a call of its own; make another by calling its class again"
-        )
-    written = json.loads(json.dumps({**serialize_keras_object(model), "compile_config": None}))
-    classes = {type(layer) for layer in model._layers_below()}
-    own = {get_registered_name(cls): cls for cls in classes if not is_builtin(cls, cls.__module__)}
-    return model_from_config(written, own)
+    try:
+        config = json.loads(json_string)
+    except (ValueError, RecursionError) as error:
+        raise FormatError(f"model_from_json: this is no JSON: {error}") from error
+    return model_from_config(config, custom_objects)

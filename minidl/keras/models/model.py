@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
+from os import PathLike
 from typing import Any, Self
 
 from minidl.autograd import no_grad
 from minidl.errors import ArgumentError, StateError
 from minidl.keras.allowance import check_trial
+from minidl.keras import saving
 from minidl.keras.layer import Layer, as_shape
 from minidl.keras.layers.input_layer import InputLayer
 from minidl.keras.models import graph_config
 from minidl.keras.models.compiled import Compiled
 from minidl.keras.models.summary import Table
 from minidl.keras.names import auto_name
-from minidl.keras.serialization import builtin
+from minidl.keras.serialization import builtin, serialize_keras_object
 from minidl.keras.structure import Sizes, is_shape, map_shapes, map_structure
 from minidl.keras.symbolic import Graph, KerasTensor, node_of
 from minidl.ops import zeros
@@ -242,6 +245,32 @@ class Model(Compiled):
         shape = config.get("input_shape")
         if not self.built and self._graph is None and (is_shape(shape) or isinstance(shape, (list, dict))):
             self.build(shape)
+
+    def to_json(self, **kwargs: Any) -> str:
+        """Return the config, with what the model was compiled with, as JSON; ``kwargs`` are those of ``json.dumps``."""
+        return json.dumps(serialize_keras_object(self), **kwargs)
+
+    # ------------------------------------------------------------------ files
+
+    def save(
+        self,
+        filepath: str | PathLike[str],
+        overwrite: bool = True,
+        zipped: bool | None = None,
+        include_optimizer: bool = True,
+    ) -> None:
+        """Save the model with its weights and its optimizer: see :func:`minidl.keras.models.save_model`."""
+        saving.save_model(self, filepath, overwrite, zipped, include_optimizer)
+
+    def save_weights(self, filepath: str | PathLike[str], overwrite: bool = True) -> None:
+        """Save the weights: see :func:`minidl.keras.saving.save_weights`."""
+        saving.save_weights(self, filepath, overwrite)
+
+    def load_weights(
+        self, filepath: str | PathLike[str], skip_mismatch: bool = False, by_name: bool = False, **kwargs: Any
+    ) -> None:
+        """Load weights, all of them or, after an error, none: see :func:`minidl.keras.saving.load_weights`."""
+        saving.load_weights(self, filepath, skip_mismatch, by_name, **kwargs)
 
     # ------------------------------------------------------------------ printing
 
