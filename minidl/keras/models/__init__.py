@@ -4,13 +4,3 @@ from minidl.keras.models.cloning import clone_model, model_from_config, model_fr
 from minidl.keras.models.model import Model
 from minidl.keras.models.sequential import Sequential
 from minidl.keras.saving import load_model, save_model
-
-__all__ = [
-    "Model",
-    "Sequential",
-    "clone_model",
-    "load_model",
-    "model_from_config",
-    "model_from_json",
-    "save_model",
-]
