@@ -272,28 +272,6 @@ class Model(Compiled):
         """Load weights, all of them or, after an error, none: see :func:`minidl.keras.saving.load_weights`."""
         saving.load_weights(self, filepath, skip_mismatch, by_name, **kwargs)
 
-    # ------------------------------------------------------------------ files
-
-    def save(
-        self, filepath: Any, overwrite: bool = True, zipped: bool | None = None, include_optimizer: bool = True
-    ) -> None:
-        """Save the model as ``.keras`` or ``.h5``; see :func:`keras.saving.save_model`."""
-        saving.save_model(self, filepath, overwrite, zipped, include_optimizer)
-
-    def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
-        """Save the weights as ``.weights.h5`` or ``.safetensors``; see :func:`keras.saving.save_weights`."""
-        saving.save_weights(self, filepath, overwrite)
-
-    def load_weights(
-        self, filepath: Any, skip_mismatch: bool = False, by_name: bool = False, *, untrusted: bool = False
-    ) -> None:
-        """Load weights from a file, all or (after an error) none; see :func:`keras.saving.load_weights`."""
-        saving.load_weights(self, filepath, skip_mismatch, by_name, untrusted=untrusted)
-
-    def to_json(self, **kwargs: Any) -> str:
-        """Return the config as JSON, which ``keras.models.model_from_json`` reads; ``kwargs`` are ``json.dumps``'s."""
-        return json.dumps(serialize_keras_object(self), **kwargs)
-
     # ------------------------------------------------------------------ printing
 
     def summary(  # type: ignore[override]

@@ -153,9 +153,7 @@ def _compile(model: Any, root: Group, place: str) -> None:
                 f"{place}: optimizer_weights: an order of an older Keras that is not known; the optimizer starts afresh"
             )
             return
-        plan = Plan()
-        restore(model.optimizer, arrays, "the state of the optimizer", plan)
-        plan.carry_out()
+        model.optimizer.set_weights(restore(model.optimizer, arrays, "the state of the optimizer"))
 
 
 def load_weights(model: Any, group: Group, place: str, skip_mismatch: bool = False, by_name: bool = False) -> None:

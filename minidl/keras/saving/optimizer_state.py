@@ -9,35 +9,40 @@ from typing import Any
 import numpy as np
 
 from minidl.errors import FormatError
-from minidl.keras.saving.weights import Plan, values
+from minidl.keras.saving.weights import misfit
 
 __all__ = ["in_keras_3_order", "restore", "state_of"]
 
 
 def state_of(optimizer: Any) -> list[tuple[str, np.ndarray]]:
     """Return the paths and values of what an optimizer keeps, in Keras 3's order."""
-    return [(x.path, values(x)) for x in optimizer.variables]
+    return [(x.path, x.value) for x in optimizer.variables]
 
 
-def restore(optimizer: Any, arrays: Sequence[Any], place: str, plan: Plan) -> None:
-    """Enter a state into a plan, for an optimizer that is built.
+def restore(optimizer: Any, arrays: Sequence[Any], place: str) -> list[np.ndarray]:
+    """Return what ``set_weights`` of an optimizer that is built is to be given for what a file holds.
 
     Raises
     ------
     FormatError
         If it does not fit the optimizer.
     """
-    variables = optimizer.variables
-    if len(arrays) == 2:  # saved before the first step: the number of steps and the learning rate alone
-        variables = variables[:2]
-    if len(arrays) != len(variables):
-        raise FormatError(f"{place}: {len(arrays)} arrays, but a {type(optimizer).__name__} has {len(variables)} here")
-    steps, rate = arrays[:2]
-    if isinstance(steps, np.ndarray) and steps.size and steps.min() < 0:
-        raise FormatError(f"{place}: {steps} steps were taken; expected 0 or more")
-    if isinstance(rate, np.ndarray) and rate.size == 1 and not 0 <= rate.item() < math.inf:
-        raise FormatError(f"{place}: a learning rate of {rate}; expected a number that is not negative")
-    plan.add(place, variables, arrays)
+    own = optimizer.variables
+    head = [x for x in own[:2] if x.name in ("iteration", "learning_rate")]
+    expected = head if len(arrays) == len(head) else own  # the head alone was saved before the first step
+    if len(arrays) != len(expected):
+        raise FormatError(f"{place}: {len(arrays)} arrays, but this {type(optimizer).__name__} keeps {len(own)}")
+    for x, array in zip(expected, arrays, strict=True):
+        problem = misfit(array, x.value.shape, x.value.dtype)
+        if not problem and x.name == "iteration" and array < 0:
+            problem = f"{array} steps taken; expected 0 or more"
+        if not problem and x.name == "learning_rate" and not 0 <= array < math.inf:
+            problem = f"{array}; expected a number that is not negative"
+        if problem:
+            raise FormatError(f"{place}: {x.path}: {problem}")
+    with np.errstate(over="ignore"):
+        given = [array.astype(x.value.dtype) for x, array in zip(expected, arrays, strict=True)]
+    return given + [x.value for x in own[len(arrays) :]]
 
 
 def in_keras_3_order(optimizer: Any, names: Sequence[str], arrays: list[Any]) -> list[Any] | None:

@@ -62,11 +62,14 @@ def load(model: Layer, root: Group, optimizer: Any = None, skip_mismatch: bool =
             plan.missing(place, f"the {len(variables)} weights of {name!r}")
             continue
         plan.add(f"{place} ({name!r})", variables, _numbered(group))
+    state = None
     if optimizer is not None:
         group = root.get(f"{_OPTIMIZER}/vars")
         if isinstance(group, Group) and group.members:
-            restore(optimizer, _numbered(group), f"{_OPTIMIZER}/vars", plan)
+            state = restore(optimizer, _numbered(group), f"{_OPTIMIZER}/vars")
     plan.carry_out()
+    if state is not None:
+        optimizer.set_weights(state)
 
 
 def _numbered(group: Group) -> list[Any]:

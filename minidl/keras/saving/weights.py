@@ -14,7 +14,7 @@ from minidl.errors import FormatError, MiniDLError
 from minidl.formats.hdf5 import Group
 from minidl.keras.layer import Layer
 
-__all__ = ["Plan", "count_numbers", "located", "own_weights", "values"]
+__all__ = ["Plan", "count_numbers", "located", "misfit", "own_weights", "values"]
 
 _KINDS = {"f": "f", "i": "iu", "u": "iu", "b": "b"}  # what a variable of a kind may be given
 
@@ -47,7 +47,7 @@ class Plan:
             )
             return
         for variable, array in zip(variables, arrays, strict=True):
-            problem = _problem(variable, array)
+            problem = misfit(array, tuple(variable.shape), np.dtype(variable.dtype))
             if problem:
                 self._refuse(f"{place}: {variable.name}: {problem}")
             else:
@@ -69,18 +69,18 @@ class Plan:
                 variable.assign(array.astype(variable.dtype, copy=False))
 
 
-def _problem(variable: Any, array: Any) -> str:
+def misfit(array: Any, shape: tuple[int, ...], dtype: np.dtype) -> str:
+    """Return why an array of a file cannot take the place of one of a shape and a dtype, or an empty string."""
     if not isinstance(array, np.ndarray):
         return "missing from the file" if array is None else "is a group, where an array was expected"
-    if array.shape != tuple(variable.shape):
-        return f"shape {array.shape} in the file, {tuple(variable.shape)} in the model"
-    kind = np.dtype(variable.dtype).kind
-    if array.dtype.kind not in _KINDS[kind]:
-        return f"{array.dtype} in the file, {variable.dtype} in the model"
-    if kind in "iu" and array.size:
-        bounds = np.iinfo(variable.dtype)
+    if array.shape != shape:
+        return f"shape {array.shape} in the file, {shape} in the model"
+    if array.dtype.kind not in _KINDS[dtype.kind]:
+        return f"{array.dtype} in the file, {dtype} in the model"
+    if dtype.kind in "iu" and array.size:
+        bounds = np.iinfo(dtype)
         if array.min() < bounds.min or array.max() > bounds.max:
-            return f"numbers beyond the range of {variable.dtype}"
+            return f"numbers beyond the range of {dtype}"
     return ""
 
 
