@@ -390,7 +390,7 @@ class SparseCategoricalCrossentropy(MeanMetricWrapper):
         own = {"from_logits": from_logits, "ignore_class": ignore_class, "axis": axis}
         super().__init__(losses.sparse_categorical_crossentropy, name, dtype, **own)
 
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:  # type: ignore[override]
         """Take in a batch: targets, predictions, and one weight a sample."""
         ignored = self._fn_kwargs["ignore_class"]
         if (

@@ -253,6 +253,11 @@ class BinnedAUC(BinaryCounts):
     def update(self, prediction: Any, target: Any, sample_weight: Any = None) -> None:
         """Take in a batch of probabilities (N, ...), clipped to [0, 1]; targets 0 or 1; weights (N,) or (N, ...)."""
         prediction, target = aligned(prediction, target, self.name)
+        if self.label_weights is not None and prediction.shape[1:] != (len(self.label_weights),):
+            labels = len(self.label_weights)
+            raise ShapeError(
+                f"{self.name}: {labels} label_weights need predictions (N, {labels}), got {prediction.shape}"
+            )
         if self.label_weights is not None and not self.per_label:
             xp = namespace(prediction)
             by_label = xp.broadcast_to(xp.asarray(self.label_weights, np.float64), prediction.shape)

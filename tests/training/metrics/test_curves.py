@@ -125,6 +125,8 @@ def test_errors() -> None:
         metrics.BinnedAUC(1)
     with pytest.raises(ArgumentError, match="curve must be 'ROC', 'PR' or 'PRGAIN', got 'roc'"):
         metrics.BinnedAUC(curve="roc")
+    with pytest.raises(ShapeError, match=r"binned_auc: 2 label_weights need predictions \(N, 2\), got \(1, 3\)"):
+        metrics.BinnedAUC(label_weights=[1, 2])([[0.1, 0.2, 0.3]], [[0, 1, 0]])
     with pytest.raises(ArgumentError, match="summation must be"):
         metrics.BinnedAUC(summation="sum")
     with pytest.raises(RangeError, match=r"thresholds must be from 0 to 1, got \[0\.5, 2\]"):
