@@ -13,6 +13,8 @@ import math
 import mmap
 import os
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any, BinaryIO
@@ -21,8 +23,9 @@ import h5py
 import numpy as np
 from h5py import h5, h5a, h5d, h5f, h5g, h5l, h5o, h5p, h5s, h5t, h5z
 
-from minidl.errors import ArgumentError, DTypeError, FormatError, MiniDLError
+from minidl.errors import ArgumentError, DTypeError, FormatError
 from minidl.formats.atomic import atomic_write
+from minidl.formats.hdf5_texts import Texts
 from minidl.formats.source import Source, open_source
 
 __all__ = ["Group", "hdf5_bytes", "read_hdf5", "write_hdf5"]
@@ -32,9 +35,23 @@ _DEPTH = 24
 _MOST_OBJECTS = 2**16
 _MOST_ATTRIBUTES = 1000  # of one group
 _MEBIBYTE = 2**20
-_NAME_COST = 128  # what any entry costs in memory, at least
+_ENTRY_COST = 128  # what any entry costs in memory, at least
 
 _FILTERS = {h5z.FILTER_SHUFFLE: "shuffle", h5z.FILTER_DEFLATE: "gzip", h5z.FILTER_FLETCHER32: "fletcher32"}
+
+
+#: What h5py makes of libhdf5's complaints, and NumPy and zlib of what they are given then.
+_COMPLAINTS = (
+    ArithmeticError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    SystemError,
+    TypeError,
+    ValueError,
+    zlib.error,
+)
 
 
 @dataclass
@@ -158,6 +175,7 @@ def _make_reproducible(creation: Any) -> None:
     """Have a new group keep the order of its members, and not the time."""
     creation.set_link_creation_order(h5p.CRT_ORDER_TRACKED | h5p.CRT_ORDER_INDEXED)
     creation.set_obj_track_times(False)
+    creation.set_attr_phase_change(2**16 - 1, 0)  # however many, in the group's header
 
 
 def _write_group(target: Any, group: Group, where: str, depth: int) -> None:
@@ -264,18 +282,16 @@ def read_hdf5(source: Source, limit: int | None = None) -> Group:
             limit = size + min(max(16 * size, 64 * _MEBIBYTE), 512 * _MEBIBYTE)
         reader = _Reader(size, limit)
         try:
-            reader.longest_text = _longest_text_in(file, size)
-            with h5py.File(file, "r") as opened:
-                if opened.id.get_create_plist().get_sizes() != (8, 8):
-                    raise FormatError(
-                        "addresses and sizes are not of 8 bytes, as they are in all files that h5py makes"
-                    )
-                return reader.group(h5g.open(opened.id, b"/"), "/", 0)
+            with _whole(file, size) as data:
+                reader.texts = Texts(data)
+                with h5py.File(file, "r") as opened:
+                    creation = opened.id.get_create_plist()
+                    if creation.get_sizes() != (8, 8) or creation.get_userblock():
+                        raise FormatError("addresses and sizes are not of 8 bytes from the start, as h5py writes them")
+                    return reader.group(h5g.open(opened.id, b"/"), "/", 0)
         except FormatError as error:
             raise FormatError(f"{place}: {reader.where}: {error}") from error
-        except MiniDLError:
-            raise
-        except Exception as error:  # whatever h5py makes of libhdf5's complaints: OSError, RuntimeError, KeyError, ...
+        except _COMPLAINTS as error:
             raise FormatError(f"{place}: {reader.where}: damaged, or no HDF5 file ({error})") from error
 
 
@@ -285,7 +301,7 @@ class _Reader:
     def __init__(self, size: int, limit: int) -> None:
         self.size = size
         self.limit = self.left = limit
-        self.longest_text = 0
+        self.texts = Texts(b"")
         self.where = "/"
         self.seen: set[int] = set()
 
@@ -336,7 +352,7 @@ class _Reader:
 
         def enter(name: bytes) -> bool | None:
             found.append(name)
-            self.left -= len(name) + _NAME_COST
+            self.left -= len(name) + _ENTRY_COST
             return True if self.left < 0 else None  # True stops
 
         in_order = group.get_create_plist().get_link_creation_order() & h5p.CRT_ORDER_TRACKED
@@ -357,7 +373,7 @@ class _Reader:
             attribute = h5a.open(group, index=i)
             name = _decoded(attribute.name)
             self.where = f"{where}: attribute {name!r}"
-            self.spend(len(name) + _NAME_COST)
+            self.spend(len(name) + _ENTRY_COST)
             found[name] = self._attribute(attribute, h5py.Group(group), name)
         return found
 
@@ -366,22 +382,21 @@ class _Reader:
         kind, shape = attribute.get_type(), _shape(attribute.get_space())
         count = math.prod(shape)
         is_text = kind.get_class() == h5t.STRING
-        if is_text and kind.is_variable_str():
-            self.spend(count * self.longest_text)
-            self.left += count * self.longest_text  # what it comes to is known once it is read
-        else:
-            if not is_text:
-                _number_dtype(kind)
-            if count * kind.get_size() > self.size:
-                raise FormatError(f"claims {count * kind.get_size():,} bytes in a file of {self.size:,}")
-            self.spend(count * kind.get_size())
         if is_text and len(shape) > 1:
             raise FormatError(f"text of shape {shape}; expected one text, or a list")
+        if is_text and kind.is_variable_str():
+            pointers = self.texts.pointers(h5o.get_info(group.id).addr, name.encode(), count)
+            self.spend(sum(pointer[0] for pointer in pointers) + _ENTRY_COST * count)
+            texts = [_decoded(self.texts.text(*pointer)) for pointer in pointers]
+            return texts if shape else texts[0]
+        if not is_text:
+            _number_dtype(kind)
+        if count * kind.get_size() > self.size:
+            raise FormatError(f"claims {count * kind.get_size():,} bytes in a file of {self.size:,}")
+        self.spend(count * kind.get_size() + _ENTRY_COST * count)
         value = group.attrs[name]
         if is_text:
-            texts = [_decoded(item) for item in (value if shape else [value])]
-            self.spend(sum(map(len, texts)) + _NAME_COST * len(texts))
-            return texts if shape else texts[0]
+            return [_decoded(item) for item in value] if shape else _decoded(value)
         array = _plain(np.asarray(value))
         if array.dtype == np.float64 and array.shape == (0,):
             return []  # Keras's empty list of names
@@ -407,7 +422,7 @@ class _Reader:
         packed = h5z.FILTER_DEFLATE in filters
         if not packed and nbytes > self.size:
             raise FormatError(f"shape {shape} of {dtype} takes {nbytes:,} bytes, and the file has {self.size:,}")
-        self.spend(nbytes + _NAME_COST)
+        self.spend(nbytes + _ENTRY_COST)
         if layout == h5d.CHUNKED:
             self._check_chunks(dataset, creation.get_chunk(), shape, dtype.itemsize, filters)
         array = np.zeros(shape, dtype)
@@ -489,39 +504,13 @@ def _joined(attributes: dict[str, Any]) -> dict[str, Any]:
     return dict(sorted(attributes.items()))
 
 
-def _longest_text_in(file: BinaryIO, size: int) -> int:
-    """Return how long a text of variable length can be in a file."""
+@contextmanager
+def _whole(file: BinaryIO, size: int) -> Iterator[bytes | mmap.mmap]:
+    """Yield all bytes of a file, on demand."""
     if isinstance(file, BytesIO):
-        return _longest_text(file.getvalue())
-    if not size:
-        return 0  # an empty file cannot be mapped
-    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
-        return _longest_text(view)
-
-
-def _longest_text(data: bytes | mmap.mmap) -> int:
-    """Return how long a text of variable length can be at most, after checking where such texts lie.
-
-    They lie in collections: ``GCOL``, a version (1), the collection's size (8 bytes at 8), then objects from 16 on:
-    index, count, size (8 bytes at 8), and as many bytes, padded to a multiple of 8. Object 0 is free space, whose size
-    counts its header. libhdf5 walks from object to object for ever if a size leads nowhere (2.0 does); and a thousand
-    attributes may point at one long text, which it would copy each time.
-    """
-    longest, steps = 0, 0
-    start = data.find(b"GCOL\1")
-    while start >= 0:
-        size = int.from_bytes(data[start + 8 : start + 16], "little")
-        end = start + size
-        if size >= 4096 and end <= len(data):  # or it is not read as a collection
-            at = start + 16
-            while at + 16 <= end:
-                length = int.from_bytes(data[at + 8 : at + 16], "little")
-                step = length if data[at : at + 2] == b"\0\0" else 16 + length + -length % 8
-                steps += 1
-                if step < 16 or at + step > end or steps > len(data) // 16:
-                    raise FormatError(f"damaged: the texts at byte {start:,} of the file do not add up")
-                if data[at : at + 2] != b"\0\0":
-                    longest = max(longest, length)
-                at += step
-        start = data.find(b"GCOL\1", start + 4)
-    return longest
+        yield file.getvalue()
+    elif not size:
+        yield b""  # which cannot be mapped
+    else:
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
+            yield view
