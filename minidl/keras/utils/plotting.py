@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from minidl.errors import ArgumentError, StateError
 from minidl.keras.layers import InputLayer, Layer
 from minidl.keras.serialization import get_registered_name
-from minidl.keras.structure import map_structure
+from minidl.keras.structure import flatten
 from minidl.keras.symbolic import Graph
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["plot_model"]
 
 _COLOURS = {"input": "#dfe9d5", "weights": "#d8e4f2", "plain": "#f3f0e6"}
+_INK = "#555555"
 _LINE, _GAP, _LETTER = 0.22, 0.45, 0.092  # inches: the height of a line, the room between boxes, the width of a letter
 
 
@@ -74,12 +76,15 @@ def plot_model(
     """
     try:
         from matplotlib.figure import Figure
+        from matplotlib.patches import FancyBboxPatch
     except ImportError as error:
         raise ImportError(
             'plot_model draws with matplotlib, which is not installed: pip install "minidl[viz]"'
         ) from error
     if rankdir not in ("TB", "LR"):
-        raise ArgumentError(f"plot_model: rankdir must be 'TB' (top to bottom) or 'LR' (left to right), got {rankdir!r}")
+        raise ArgumentError(
+            f"plot_model: rankdir must be 'TB' (top to bottom) or 'LR' (left to right), got {rankdir!r}"
+        )
     if expand_nested:
         raise ArgumentError("plot_model: expand_nested=True does not exist here; plot the inner model by itself")
     graph = model._graph
@@ -102,75 +107,112 @@ def plot_model(
         if show_trainable and layer.variables:
             lines.append("trained" if layer.trainable else "not trained")
         texts[layer] = lines
-    places, size = _places(graph, texts, rankdir)
-    figure = Figure(figsize=size)
+    layout = Layout(graph, texts, rankdir)
+    figure = Figure(figsize=layout.size)
     axes = figure.add_axes((0, 0, 1, 1))
-    axes.set(xlim=(0, size[0]), ylim=(size[1], 0))
+    axes.set(xlim=(0, layout.size[0]), ylim=(layout.size[1], 0))
     axes.axis("off")
-    for node in graph.nodes:
-        for x in node.inputs:
-            source = x.history.layer if x.history is not None else None
-            if source in places and node.layer in places:
-                _arrow(axes, places[source], places[node.layer], rankdir)
-    for layer, (x, y, width, height) in places.items():
+    for way in layout.ways:
+        xs, ys = zip(*way, strict=True)
+        axes.plot(xs[:-1], ys[:-1], color=_INK, linewidth=1, solid_joinstyle="round", zorder=1)
+        axes.annotate("", way[-1], way[-2], arrowprops={"arrowstyle": "-|>", "color": _INK, "shrinkA": 0, "shrinkB": 0})
+    for layer, lines in texts.items():
+        x, y, width, height = layout.boxes[layer]
         kind = "input" if isinstance(layer, InputLayer) else "weights" if layer.variables else "plain"
-        text = axes.text(x, y, "\n".join(texts[layer]), ha="center", va="center", fontsize=10, linespacing=1.35)
-        text.set_bbox({"boxstyle": "square,pad=0", "facecolor": "none", "edgecolor": "none"})
-        box = figure_box(x - width / 2, y - height / 2, width, height, _COLOURS[kind])
+        box = FancyBboxPatch(
+            (x - width / 2, y - height / 2),
+            width,
+            height,
+            boxstyle="round,pad=0,rounding_size=0.07",
+            facecolor=_COLOURS[kind],
+            edgecolor=_INK,
+            zorder=2,
+        )
         axes.add_patch(box)
-        text.set_zorder(3)
+        axes.text(x, y, "\n".join(lines), ha="center", va="center", fontsize=10, linespacing=1.35, zorder=3)
     if to_file is not None:
         figure.savefig(to_file, dpi=dpi)
     return figure
 
 
-def figure_box(x: float, y: float, width: float, height: float, colour: str) -> Any:
-    """Return a box with round corners."""
-    from matplotlib.patches import FancyBboxPatch
+class Layout:
+    """Where each box stands, and the way of each arrow, in inches.
 
-    return FancyBboxPatch(
-        (x, y), width, height, boxstyle="round,pad=0,rounding_size=0.07", facecolor=colour, edgecolor="#555555", zorder=2
-    )
+    Layers stand in ranks: each as many ranks from the inputs as the longest way to it has steps. An arrow across
+    several ranks keeps a narrow place in each for itself, so that it passes beside the boxes there.
 
+    Attributes
+    ----------
+    size : (float, float)
+    boxes : dict of Layer to (x, y, width, height), the centre first
+    ways : list of lists of (x, y)
+    """
 
-def _arrow(axes: Any, start: tuple[float, ...], end: tuple[float, ...], rankdir: str) -> None:
-    """Draw an arrow from the edge of one box to that of another."""
-    (x0, y0, w0, h0), (x1, y1, w1, h1) = start, end
-    tail, head = ((x0, y0 + h0 / 2), (x1, y1 - h1 / 2)) if rankdir == "TB" else ((x0 + w0 / 2, y0), (x1 - w1 / 2, y1))
-    axes.annotate("", head, tail, arrowprops={"arrowstyle": "-|>", "color": "#555555", "shrinkA": 0, "shrinkB": 0})
+    def __init__(self, graph: Graph, texts: dict[Layer, list[str]], rankdir: str) -> None:
+        self.down = rankdir == "TB"
+        rank: dict[Any, int] = {}
+        edges: list[tuple[Any, Any]] = []
+        for node in graph.all_nodes:
+            sources = [x.history.layer for x in node.inputs if x.history is not None and x.history.layer in texts]
+            rank[node.layer] = max([rank.get(node.layer, 0), *(rank[source] + 1 for source in sources)])
+            edges += [(source, node.layer) for source in sources]
+        rows: list[list[Any]] = [[] for _ in range(max(rank.values()) + 1)]
+        for layer in graph.layers:
+            rows[rank[layer]].append(layer)
+        routes = []
+        for source, target in edges:
+            gaps = [(len(routes), r) for r in range(rank[source] + 1, rank[target])]
+            for gap in gaps:
+                rows[gap[1]].append(gap)
+            routes.append([source, *gaps, target])
+        self._sort(rows, routes)
+        sizes = {x: (_LETTER * max(map(len, lines)) + 0.3, _LINE * len(lines) + 0.16) for x, lines in texts.items()}
+        places, self.size = self._place(rows, sizes)
+        self.boxes = {layer: (*places[layer], *sizes[layer]) for layer in texts}
+        self.ways = []
+        for route in routes:
+            first, last = self.boxes[route[0]], self.boxes[route[-1]]
+            way = [self._edge(first, 1), *itertools.chain.from_iterable(places[gap] for gap in route[1:-1])]
+            way.append(self._edge(last, -1))
+            self.ways.append([way[0], *way] if len(way) == 2 else way)
+
+    def _sort(self, rows: list[list[Any]], routes: list[list[Any]]) -> None:
+        """Order each rank by the mean place of what leads to it, so that few arrows cross."""
+        before: dict[Any, list[Any]] = {}
+        for route in routes:
+            for one, next_one in itertools.pairwise(route):
+                before.setdefault(next_one, []).append(one)
+        at: dict[Any, float] = {}
+        for row in rows:
+            middle = {x: i / max(len(row) - 1, 1) for i, x in enumerate(row)}
+            row.sort(key=lambda x: sum(at[y] for y in before[x]) / len(before[x]) if x in before else middle[x])
+            at.update({x: i / max(len(row) - 1, 1) for i, x in enumerate(row)})
+
+    def _place(self, rows: list[list[Any]], sizes: dict[Any, Any]) -> tuple[dict[Any, Any], tuple[float, float]]:
+        along, across = (1, 0) if self.down else (0, 1)  # the side of a box that lies along the arrows
+        side = {x: (sizes[x][across] if x in sizes else 0.1) for row in rows for x in row}
+        breadth = [sum(side[x] for x in row) + _GAP * (len(row) - 1) for row in rows]
+        whole = max(breadth) + 2 * _GAP
+        places = {}
+        at = _GAP
+        for row, wide in zip(rows, breadth, strict=True):
+            deep = max((sizes[x][along] for x in row if x in sizes), default=0.0)
+            start = (whole - wide) / 2
+            for x in row:
+                middle = start + side[x] / 2
+                points = [(middle, at + deep / 2)] if x in sizes else [(middle, at), (middle, at + deep)]
+                points = points if self.down else [point[::-1] for point in points]
+                places[x] = points[0] if x in sizes else points  # an arrow passes straight through its rank
+                start += side[x] + _GAP
+            at += deep + _GAP
+        return places, (whole, at) if self.down else (at, whole)
+
+    def _edge(self, box: tuple[float, ...], direction: int) -> tuple[float, float]:
+        """Return the middle of the side where arrows leave a box (1), or come to it (-1)."""
+        x, y, width, height = box
+        return (x, y + direction * height / 2) if self.down else (x + direction * width / 2, y)
 
 
 def _shapes(layer: Layer, what: str) -> str:
-    shapes = [map_structure(lambda x: x.shape, getattr(node, what)) for node in layer.nodes[:1]]
-    if what == "inputs":
-        shapes = shapes[0] if shapes and len(shapes[0]) > 1 else (shapes[0] if shapes else [])
-    return ", ".join(str(shape) for shape in shapes)
-
-
-def _places(graph: Graph, texts: dict[Layer, list[str]], rankdir: str) -> tuple[dict[Layer, Any], tuple[float, float]]:
-    """Return the centre, width and height of each box, and the size of the whole, in inches.
-
-    Layers stand in ranks: each as many ranks from the inputs as the longest way to it has steps.
-    """
-    rank: dict[Layer, int] = {}
-    for node in graph.all_nodes:
-        sources = [rank.get(x.history.layer, 0) + 1 for x in node.inputs if x.history is not None]
-        rank[node.layer] = max([rank.get(node.layer, 0), *sources])
-    ranks: list[list[Layer]] = [[] for _ in range(max(rank.values()) + 1)]
-    for layer in graph.layers:
-        ranks[rank[layer]].append(layer)
-    box = {layer: (_LETTER * max(map(len, lines)) + 0.3, _LINE * len(lines) + 0.16) for layer, lines in texts.items()}
-    along, across = (1, 0) if rankdir == "TB" else (0, 1)  # the side of a box that lies along the arrows
-    breadth = [sum(box[x][across] for x in row) + _GAP * (len(row) - 1) for row in ranks]
-    whole = max(breadth) + 2 * _GAP
-    places = {}
-    at = _GAP
-    for row, wide in zip(ranks, breadth, strict=True):
-        deep = max(box[x][along] for x in row)
-        start = (whole - wide) / 2
-        for layer in row:
-            centre = start + box[layer][across] / 2, at + deep / 2
-            places[layer] = (*(centre if rankdir == "TB" else centre[::-1]), *box[layer])
-            start += box[layer][across] + _GAP
-        at += deep + _GAP
-    return places, (whole, at) if rankdir == "TB" else (at, whole)
+    node = layer.nodes[0]
+    return ", ".join(str(x.shape) for x in (node.inputs if what == "inputs" else flatten(node.outputs)))
