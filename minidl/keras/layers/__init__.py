@@ -12,3 +12,4 @@ from minidl.keras.layers.preprocessing import *
 from minidl.keras.layers.recurrent import *
 from minidl.keras.layers.regularization import *
 from minidl.keras.layers.reshaping import *
+from minidl.keras.layers.wrappers import *

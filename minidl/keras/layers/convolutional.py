@@ -69,7 +69,11 @@ class _Convolution(SpatialLayer):
     def _convolve(self, x: Any, weight: Any, bias: Any, groups: int = 1) -> Any:
         """Return the convolution of images (N, C, H, W) with filters (K, C / groups, R, S)."""
         convolve = ops.conv2d if self.rank == 2 else ops.conv1d
-        return convolve(x, weight, bias, self.strides, self._sides(x.shape[2:]), self.dilation_rate, groups)
+        try:
+            return convolve(x, weight, bias, self.strides, self._sides(x.shape[2:]), self.dilation_rate, groups)
+        except ShapeError:
+            self._image_after(x.shape[2:])  # tells it in the layer's own words, if it is the kernel's size
+            raise
 
     def _sides(self, image: tuple[int, ...]) -> Any:
         """Return the padding before and after, for each axis of images of a size."""

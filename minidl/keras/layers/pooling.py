@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from minidl import ops
+from minidl.errors import ShapeError
 from minidl.keras.layers.spatial import SpatialLayer, data_format_of, padding_of, sizes_of
 from minidl.keras.serialization import builtin
 
@@ -42,7 +43,12 @@ class _Pooling(SpatialLayer):
     def call(self, inputs: Any) -> Any:
         self._check_images(inputs.shape)
         padding = "same" if self.padding == "same" else 0
-        y = self._pool(self._channels_first(inputs), self.pool_size, self.strides, padding)
+        x = self._channels_first(inputs)
+        try:
+            y = self._pool(x, self.pool_size, self.strides, padding)
+        except ShapeError:
+            self._image_after(x.shape[2:])  # tells it in the layer's own words, if it is the window's size
+            raise
         return self._from_channels_first(y)
 
     def _pool(self, x: Any, size: Any, strides: Any, padding: Any) -> Any:

@@ -248,10 +248,9 @@ Border = tuple[tuple[int, int], tuple[int, int]]  # ((top, bottom), (left, right
 
 def border_of(layer: BuiltinLayer, value: Any, argument: str) -> Border:
     """Return an argument that is one int, one an axis, or a pair an axis, as pairs."""
-    if isinstance(value, int):
-        value = (value, value)
     try:
-        (top, bottom), (left, right) = ((n, n) if isinstance(n, int) else n for n in value)
+        pairs = (value, value) if isinstance(value, int) else value
+        (top, bottom), (left, right) = ((n, n) if isinstance(n, int) else n for n in pairs)
     except (TypeError, ValueError):
         top = bottom = left = right = -1
     if any(not isinstance(n, int) or n < 0 for n in (top, bottom, left, right)):

@@ -54,10 +54,18 @@ def plain(config: Any) -> Any:
     return json.loads(json.dumps(config))
 
 
+def make(case: Case, library: Any) -> Any:
+    """Return the layer of one library; an argument (name, kwargs) is a layer too."""
+
+    def layer(name: str, kwargs: dict[str, Any]) -> Any:
+        return getattr(library.layers, name)(**kwargs)
+
+    return layer(case.layer, {k: layer(*v) if k in ("layer", "backward_layer") else v for k, v in case.kwargs.items()})
+
+
 def make_pair(case: Case) -> tuple[Any, Any]:
     """Return the layer and Keras's, built, with the same random weights."""
-    mine = getattr(keras.layers, case.layer)(**case.kwargs)
-    theirs = getattr(real.layers, case.layer)(**case.kwargs)
+    mine, theirs = make(case, keras), make(case, real)
     arrays = case.arrays()
     shapes = [(None, *x.shape[1:]) for x in arrays]
     shape = shapes if isinstance(case.inputs, list) else shapes[0]

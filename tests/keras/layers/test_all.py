@@ -120,6 +120,19 @@ CASES = [
             ({"return_sequences": True, "go_backwards": True}, {"mask": MASK}),
         ]
     ),
+    Case("TimeDistributed", STEPS, {"layer": ("Dense", {"units": 3, "name": "inner"})}),
+    Case("TimeDistributed", (2, 3, 7, 8, 2), {"layer": ("Conv2D", {"filters": 2, "kernel_size": 3, "name": "inner"})}),
+    *(
+        Case("Bidirectional", STEPS, {"layer": ("LSTM", {"units": 3, "name": "inner", **inner}), **kwargs}, call)
+        for inner, kwargs, call in [
+            ({}, {}, {}),
+            ({"return_sequences": True}, {"merge_mode": "sum"}, {}),
+            ({"return_sequences": True}, {"merge_mode": "ave"}, {"mask": MASK}),
+            ({"return_state": True}, {"merge_mode": "mul"}, {}),
+            ({"return_state": True, "return_sequences": True}, {"merge_mode": None}, {"mask": MASK}),
+            ({}, {"backward_layer": ("GRU", {"units": 3, "go_backwards": True, "name": "back"})}, {}),
+        ]
+    ),
     Case("LSTM", STEPS, {"units": 3, "recurrent_activation": "hard_sigmoid", "return_sequences": True}),
     Case("LSTM", STEPS, {"units": 3, "unit_forget_bias": False}, {"initial_state": [H, C]}),
     Case("GRU", STEPS, {"units": 3}, {"initial_state": H}),
