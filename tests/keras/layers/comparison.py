@@ -54,6 +54,13 @@ def plain(config: Any) -> Any:
     return json.loads(json.dumps(config))
 
 
+def unbuilt(config: Any) -> Any:
+    """Return a config as JSON has it, without the shapes that inner layers were built for."""
+    if isinstance(config, dict):
+        return {key: unbuilt(value) for key, value in config.items() if key != "build_config"}
+    return [unbuilt(x) for x in config] if isinstance(config, (list, tuple)) else config
+
+
 def make(case: Case, library: Any) -> Any:
     """Return the layer of one library; an argument (name, kwargs) is a layer too."""
 
@@ -125,5 +132,5 @@ def check_configs(case: Case, mine: Any, theirs: Any) -> None:
     ours, other = plain(mine.get_config()), plain(theirs.get_config())
     ours["name"] = other["name"]
     assert ours == other
-    assert plain(type(mine).from_config(other).get_config()) == other
-    assert plain(type(theirs).from_config(ours).get_config()) == other
+    assert unbuilt(type(mine).from_config(other).get_config()) == unbuilt(other)
+    assert unbuilt(type(theirs).from_config(ours).get_config()) == unbuilt(other)
