@@ -1,5 +1,9 @@
 """minidl: a deep-learning engine to read, to teach with, and to use."""
 
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import Any as _Any
+
 from minidl import autograd, cuda, data, datasets, formats, linalg, nn, optim, utils
 from minidl._tensor import Tensor
 from minidl._tensor_types import *
@@ -26,3 +30,13 @@ from minidl.dtypes import *
 from minidl.formats import load, save
 from minidl.formatting import printoptions, set_printoptions
 from minidl.ops import *
+
+if _TYPE_CHECKING:
+    from minidl import keras, training
+
+
+def __getattr__(name: str) -> _Any:
+    """Load the training loop and the Keras dialect when they are first asked for: not every script needs them."""
+    if name in ("keras", "training"):
+        return _import_module(f"minidl.{name}")
+    raise AttributeError(f"module 'minidl' has no attribute {name!r}")

@@ -22,6 +22,7 @@ import pytest
 
 import minidl
 from minidl.errors import MiniDLError
+from minidl.keras.layers import Layer
 
 PACKAGE = Path(minidl.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -38,6 +39,21 @@ PUBLIC_MODULES = [
     "minidl.formats.archive",
     "minidl.formats.hdf5",
     "minidl.formats.isolated",
+    "minidl.keras",
+    "minidl.keras.activations",
+    "minidl.keras.callbacks",
+    "minidl.keras.constraints",
+    "minidl.keras.datasets.mnist",
+    "minidl.keras.initializers",
+    "minidl.keras.layers",
+    "minidl.keras.losses",
+    "minidl.keras.metrics",
+    "minidl.keras.models",
+    "minidl.keras.optimizers",
+    "minidl.keras.optimizers.schedules",
+    "minidl.keras.regularizers",
+    "minidl.keras.saving",
+    "minidl.keras.utils",
     "minidl.linalg",
     "minidl.nn",
     "minidl.nn.functional",
@@ -45,6 +61,7 @@ PUBLIC_MODULES = [
     "minidl.ops",
     "minidl.optim",
     "minidl.optim.lr_scheduler",
+    "minidl.training",
     "minidl.training.callbacks",
     "minidl.training.metrics",
 ]
@@ -154,6 +171,8 @@ def docstring_offences(where: str, value: Any) -> Iterator[tuple[str, str]]:
 
     names, open_ended = parameters_of(value)
     documented = documented_names(sections.get("Parameters", ""))
+    if inspect.isclass(value) and issubclass(value, Layer) and value is not Layer:
+        documented |= names & {*parameters_of(Layer)[0], "kwargs"}  # what every layer takes, Layer itself describes
     if names - documented:
         yield "parameters", f"does not describe {sorted(names - documented)}"
     if documented - names and not open_ended:

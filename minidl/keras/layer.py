@@ -68,6 +68,10 @@ class Layer(Module):
         ``input_shape=(input_dim,)``
     batch_input_shape : tuple of int or None, optional
         ``input_shape`` with the batch in front.
+    autocast : bool
+        Whether float inputs are converted to ``dtype``.
+    **unknown
+        Anything else is an error.
 
     Shape
     -----
@@ -100,6 +104,7 @@ class Layer(Module):
     _shown: tuple[str, ...] = ("name",)
     _call_takes_training: ClassVar[bool] = False
     _cell: ClassVar[str] = ""  # what Keras calls the layer within this one that has the weights, if there is one
+    __signature__: ClassVar[inspect.Signature]
     _given: _Given
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
@@ -145,10 +150,11 @@ class Layer(Module):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        cls.__signature__ = _without_self(cls.__init__)  # what help() shows: not that of __new__
         if "build" in cls.__dict__:
             cls.build = _as_built(cls.__dict__["build"])  # type: ignore[method-assign]
         if "call" in cls.__dict__:
-            cls.forward = cls.__dict__["call"]  # type: ignore[method-assign]
+            cls.forward = cls.__dict__["call"]
             parameters = inspect.signature(cls.__dict__["call"]).parameters.values()
             cls._call_takes_training = any(p.name == "training" or p.kind is p.VAR_KEYWORD for p in parameters)
 
@@ -249,13 +255,13 @@ class Layer(Module):
         return (module for module in self.modules() if isinstance(module, Layer))
 
     def _own_variables(self) -> list[Variable]:
-        """Return the variables of this layer alone, in order, each once."""
+        """Return the variables of this layer alone, each once: those made to be trained, then the others."""
         own = {id(x): x for _, x in self._members() if isinstance(x, Variable)}
-        return list(own.values())
+        return sorted(own.values(), key=lambda x: not x.trainable)
 
     @property
     def variables(self) -> list[Variable]:
-        """All variables, in the order they were made: those that are trained and those that are not."""
+        """All variables, layer after layer; of each, those made to be trained, then the others."""
         found = {id(x): x for layer in self._layers_below() for x in layer._own_variables()}
         return list(found.values())
 
@@ -271,8 +277,8 @@ class Layer(Module):
 
     @property
     def weights(self) -> list[Variable]:
-        """All weights: those that are trained, then the others."""
-        return self.trainable_weights + self.non_trainable_weights
+        """All weights, layer after layer, whatever is frozen."""
+        return self.variables
 
     trainable_variables = trainable_weights
     non_trainable_variables = non_trainable_weights
@@ -462,6 +468,14 @@ class _Given:
 
     def __init__(self, arguments: dict[str, Any]) -> None:
         self.arguments = arguments
+
+
+def _without_self(init: Callable[..., None]) -> inspect.Signature:
+    signature = inspect.signature(init)
+    return signature.replace(parameters=list(signature.parameters.values())[1:])
+
+
+Layer.__signature__ = _without_self(Layer.__init__)
 
 
 def _as_built(build: Callable[..., None]) -> Callable[..., None]:

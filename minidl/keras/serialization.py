@@ -193,12 +193,51 @@ def register_keras_serializable(package: str = "Custom", name: str | None = None
 
 
 def get_registered_name(obj: Any) -> str:
-    """Return the name under which a class or function is registered, or its own."""
+    """Return the name under which a class or function is registered, or its own.
+
+    Parameters
+    ----------
+    obj : class or function
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from minidl import keras
+    >>> get_registered_name(keras.layers.Dense)
+    'Dense'
+
+    References
+    ----------
+    ``keras.saving.get_registered_name``.
+    """
     return next((name for name, other in _CUSTOM.items() if other is obj), obj.__name__)
 
 
 def get_registered_object(name: str, custom_objects: Mapping[str, Any] | None = None) -> Any:
-    """Return the class or function registered (or passed, or in scope) under ``name``, or None."""
+    """Return the class or function that the user registered, or put into scope, under a name.
+
+    Parameters
+    ----------
+    name : str
+    custom_objects : dict of str to class or function, optional
+        Looked through first.
+
+    Returns
+    -------
+    class, function or None
+
+    Examples
+    --------
+    >>> print(get_registered_object("lesson>unknown"))
+    None
+
+    References
+    ----------
+    ``keras.saving.get_registered_object``.
+    """
     for table in (custom_objects or {}, _SCOPE.get(), _CUSTOM):
         if name in table:
             return table[name]
@@ -206,7 +245,24 @@ def get_registered_object(name: str, custom_objects: Mapping[str, Any] | None = 
 
 
 def get_custom_objects() -> dict[str, Any]:
-    """Return the table of what is registered: the table itself, to add to."""
+    """Return the table of what the user registered: the table itself, to add to.
+
+    Returns
+    -------
+    dict of str to class or function
+
+    Examples
+    --------
+    >>> def cube(x):
+    ...     return x**3
+    >>> get_custom_objects()["cube"] = cube
+    >>> get_registered_object("cube") is cube
+    True
+
+    References
+    ----------
+    ``keras.saving.get_custom_objects``.
+    """
     return _CUSTOM
 
 
@@ -217,6 +273,10 @@ def custom_object_scope(objects: Mapping[str, Any]) -> Iterator[None]:
     Parameters
     ----------
     objects : dict of str to class or function
+
+    Returns
+    -------
+    context manager
 
     Examples
     --------

@@ -108,7 +108,7 @@ class Variable(Parameter):
         """Subtract from the values, and return it."""
         return self.assign(self.array - as_array(value))
 
-    def numpy(self) -> np.ndarray:
+    def numpy(self, *, force: bool = False) -> np.ndarray:
         """Return a copy of the values."""
         return to_numpy(self.array).copy()
 

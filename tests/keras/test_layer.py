@@ -238,7 +238,7 @@ def test_inputs() -> None:
     assert keras.Input((), dtype="int64").dtype == "int64"
     with pytest.raises(ArgumentError, match="give either shape="):
         keras.Input()
-    with pytest.raises(ArgumentError, match="sparse, ragged and input_tensor do not exist"):
+    with pytest.raises(ArgumentError, match="sparse, ragged, optional and input_tensor do not exist"):
         keras.Input((3,), sparse=True)
     with pytest.raises(ShapeError, match=r"expected a tuple of sizes such as \(28, 28, 1\), got 'wide'"):
         keras.Input("wide")  # type: ignore[arg-type]

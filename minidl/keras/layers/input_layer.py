@@ -29,7 +29,11 @@ class InputLayer(Layer):
         Of the input; ``"int64"``, say, for labels of words.
     batch_shape : tuple of int or None, optional
         ``shape`` with the batch in front, instead of ``shape`` and ``batch_size``.
+    sparse, ragged, input_tensor, optional
+        Taken for Keras's sake, with their defaults alone.
     name : str, optional
+    **kwargs
+        Those of :class:`Layer`.
 
     Shape
     -----
@@ -71,9 +75,9 @@ class InputLayer(Layer):
             shape = kwargs.pop("input_shape")
         if "batch_input_shape" in kwargs:
             batch_shape = kwargs.pop("batch_input_shape")
-        if sparse or ragged or input_tensor is not None:
+        if sparse or ragged or optional or input_tensor is not None:
             raise ArgumentError(
-                "Input: sparse, ragged and input_tensor do not exist in minidl; inputs are dense arrays"
+                "Input: sparse, ragged, optional and input_tensor do not exist in minidl; inputs are arrays"
             )
         if (shape is None) == (batch_shape is None) or (batch_shape is not None and batch_size is not None):
             raise ArgumentError(
@@ -135,6 +139,8 @@ def Input(  # noqa: N802
     batch_shape : tuple of int or None, optional
         ``shape`` with the batch in front, instead of ``shape`` and ``batch_size``.
     name : str, optional
+    sparse, tensor, optional
+        Taken for Keras's sake, with their defaults alone.
 
     Returns
     -------

@@ -11,7 +11,7 @@ from minidl.keras import losses, metrics
 from minidl.keras.structure import flatten
 
 if TYPE_CHECKING:
-    from minidl.keras.models.model import Model
+    from minidl.keras.models.compiled import Compiled
 
 __all__ = ["Goal", "Measures"]
 
@@ -26,7 +26,7 @@ class Goal:
     loss_weights : float, list or dict of float, optional
     """
 
-    def __init__(self, model: Model, loss: Any, loss_weights: Any = None) -> None:
+    def __init__(self, model: Compiled, loss: Any, loss_weights: Any = None) -> None:
         self.model = model
         self.loss = _mapped(losses.as_loss, loss)
         self.loss_weights = loss_weights
@@ -68,7 +68,7 @@ class Measures:
         Those that leave sample weights out, and those that heed them.
     """
 
-    def __init__(self, model: Model, plain: Any, weighted: Any) -> None:
+    def __init__(self, model: Compiled, plain: Any, weighted: Any) -> None:
         self.model = model
         self.plain = self._made(plain, "metrics")
         self.weighted = self._made(weighted, "weighted_metrics")
@@ -120,7 +120,7 @@ class OfOutput:
         return values[self.position] if isinstance(values, (list, tuple)) else values
 
 
-def output_names(model: Model, prediction: Any) -> list[str]:
+def output_names(model: Compiled, prediction: Any) -> list[str]:
     """Return what the outputs of a model are called."""
     if isinstance(prediction, Mapping):
         return list(prediction)

@@ -26,8 +26,8 @@ def written(graph: Graph) -> dict[str, Any]:
         calls[node.layer].append(node)
 
     def reference(x: KerasTensor) -> list[Any]:
-        node = node_of(x)
-        return [node.layer.name, index[node], x.history.tensor_index]  # type: ignore[union-attr]
+        position = 0 if x.history is None else x.history.tensor_index
+        return [node_of(x).layer.name, index[node_of(x)], position]
 
     def argument(x: Any) -> Any:
         if not isinstance(x, KerasTensor):
@@ -94,7 +94,7 @@ def read(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = N
     if waiting:
         names = sorted({layer.name for listed in waiting.values() for layer, _, _ in listed})
         raise FormatError(f"config of a model: the inputs of {', '.join(names)} are missing, or go in a circle")
-    return tuple(_tensors(config[key], made, key) for key in ("input_layers", "output_layers"))  # type: ignore[return-value]
+    return tuple(_tensors(config[key], made, key) for key in ("input_layers", "output_layers"))
 
 
 def _one(reference: Any, made: Mapping[tuple[str, int], Any]) -> Any:

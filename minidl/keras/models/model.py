@@ -39,8 +39,8 @@ class Model(Compiled):
     ----------
     inputs, outputs : KerasTensor, or list or dict of them
         What :func:`Input` returned, and what came out of the layers.
-    name : str, optional
-    trainable : bool
+    **kwargs
+        ``name``, ``trainable`` and the other arguments of :class:`Layer`.
 
     Shape
     -----

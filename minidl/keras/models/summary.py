@@ -146,7 +146,7 @@ def _cut(text: str, width: int) -> str:
 
 
 def _rule(widths: Sequence[int], corners: str) -> str:
-    left, dash, cross, right = corners
+    left, dash, cross, right = tuple(corners)
     return left + cross.join(dash * (width + 2) for width in widths) + right
 
 

@@ -159,7 +159,7 @@ class Layout:
         rows: list[list[Any]] = [[] for _ in range(max(rank.values()) + 1)]
         for layer in graph.layers:
             rows[rank[layer]].append(layer)
-        routes = []
+        routes: list[list[Any]] = []
         for source, target in edges:
             gaps = [(len(routes), r) for r in range(rank[source] + 1, rank[target])]
             for gap in gaps:
