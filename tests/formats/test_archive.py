@@ -21,7 +21,7 @@ parts = st.text(st.characters(min_codepoint=32, exclude_characters='/\\:."', exc
 names = st.lists(parts.map(lambda part: part[:20]), min_size=1, max_size=3).map("/".join)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.dictionaries(names, st.binary(max_size=100), max_size=4))
 def test_round_trip(tmp_path_factory: pytest.TempPathFactory, members: dict[str, bytes]) -> None:
     path = tmp_path_factory.getbasetemp() / "round.zip"

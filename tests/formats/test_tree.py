@@ -62,7 +62,7 @@ def same(a: Any, b: Any) -> None:
         assert a == b
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(trees)
 def test_round_trip(tmp_path_factory: pytest.TempPathFactory, tree: Any) -> None:
     path = tmp_path_factory.getbasetemp() / "tree.safetensors"
