@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from minidl import ops
-from minidl.errors import ArgumentError, DTypeError
+from minidl.errors import ArgumentError, DTypeError, ShapeError, warn
 from minidl.keras.layers.common import BuiltinLayer, check_features, positive, size_known
 from minidl.keras.serialization import builtin
 
@@ -105,9 +105,12 @@ class Dense(BuiltinLayer):
             )
 
     def call(self, inputs: Any) -> Any:
-        if inputs.shape[-1:] != self.kernel.array.shape[:1]:
+        try:
+            y = ops.dense(inputs, self.kernel, self.bias)
+        except ShapeError:
             check_features(self, inputs.shape, self.kernel.shape[0])
-        return self.activation(ops.dense(inputs, self.kernel, self.bias))
+            raise
+        return self.activation(y)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         if self.built:
@@ -173,7 +176,8 @@ class Embedding(BuiltinLayer):
     embeddings_regularizer : str or regularizer, optional
     embeddings_constraint : str or constraint, optional
     mask_zero : bool
-        Index 0 is padding, which :meth:`compute_mask` tells; the mask is passed on by hand (``mask=``).
+        Index 0 is padding, which :meth:`compute_mask` tells; the mask is passed on by hand (``mask=``), as a warning
+        says.
     weights : list of array, optional
         The table's first values, as a list of one array (V, D).
     lora_rank, lora_alpha, quantization_config : None
@@ -226,6 +230,11 @@ class Embedding(BuiltinLayer):
         super().__init__(**kwargs)
         positive(self, input_dim=input_dim, output_dim=output_dim)
         self._refuse_given(lora_rank=lora_rank, lora_alpha=lora_alpha, quantization_config=quantization_config)
+        if mask_zero:
+            warn(
+                "Embedding: mask_zero=True, but masks do not pass from layer to layer here; give the recurrent layer "
+                "mask=embedding.compute_mask(indices) in a model of your own"
+            )
         self._first_values = weights
         arguments = locals()
         self._keep({name: value for name, value in arguments.items() if name not in ("weights", "length")})

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 import minidl
 from minidl import keras
@@ -256,7 +258,8 @@ def test_the_functional_forms() -> None:
 
 def test_embedding() -> None:
     table = normal(5, 2)
-    layer = L.Embedding(5, 2, weights=[table], mask_zero=True, input_length=3)
+    with pytest.warns(minidl.errors.NumericalWarning, match="masks do not pass from layer to layer"):
+        layer = L.Embedding(5, 2, weights=[table], mask_zero=True, input_length=3)
     assert (layer(np.array([[1, 0]])).detach().numpy() == table[[[1, 0]]]).all()
     assert (layer(np.array([[1.0, 0.0]], "f4")).detach().numpy() == table[[[1, 0]]]).all()
     assert layer.compute_mask(minidl.tensor([[1, 0]])).tolist() == [[True, False]]
@@ -294,19 +297,29 @@ def test_numbers_of_other_types() -> None:
     assert L.Dense(2, dtype="float64")(np.ones((2, 3), "float32")).dtype == np.float64
 
 
-@pytest.mark.parametrize("layer", ["Conv2D", "MaxPooling2D"])
-def test_random_geometry(layer: str) -> None:
-    rng = np.random.default_rng(11)
-    for _ in range(12):
-        strides = int(rng.integers(1, 4))
-        kwargs = {
-            "strides": (strides, int(rng.integers(1, 4))),
-            "padding": str(rng.choice(["valid", "same"])),
-            "pool_size" if layer == "MaxPooling2D" else "kernel_size": tuple(int(n) for n in rng.integers(1, 5, 2)),
-        }
-        if layer == "Conv2D":
-            kwargs["filters"] = 2
-        check(Case(layer, (2, *(int(n) for n in rng.integers(4, 10, 2)), 3), kwargs))
+PAIRS = st.tuples(st.integers(1, 3), st.integers(1, 3))
+
+
+@given(
+    layer=st.sampled_from(["Conv2D", "MaxPooling2D"]),
+    window=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    strides=PAIRS,
+    dilation=PAIRS,
+    image=st.tuples(st.integers(4, 9), st.integers(4, 9)),
+    padding=st.sampled_from(["valid", "same"]),
+)
+@settings(max_examples=25, deadline=None, derandomize=True)
+def test_any_geometry(layer: str, window: Any, strides: Any, dilation: Any, image: Any, padding: str) -> None:
+    options: dict[str, Any] = {"strides": strides, "padding": padding}
+    if layer == "Conv2D":
+        options |= {"filters": 2, "kernel_size": window}
+        if strides == (1, 1):
+            options["dilation_rate"] = dilation
+    else:
+        options["pool_size"] = window
+    rates = options.get("dilation_rate", (1, 1))
+    assume(padding == "same" or all(d * (w - 1) < n for d, w, n in zip(rates, window, image, strict=True)))
+    check(Case(layer, (2, *image, 3), options))
 
 
 def test_a_layer_called_twice_shares_its_weights() -> None:
