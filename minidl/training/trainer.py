@@ -390,6 +390,9 @@ class Trainer(Steps):
         self.history.interrupted = fit.interrupts.asked and self.epoch < fit.epochs and not self.stop_training
         if self.history.interrupted or (self._backup is not None and self._backup.every is not None):
             self._save()
+        finalize = getattr(self.optimizer, "finalize_variable_values", None)
+        if finalize is not None and not self.history.interrupted:
+            finalize()  # an optimizer that averages the parameters: the averages take their place
         callbacks.on_train_end(logs)
 
     def _train_epoch(self, fit: _Fit) -> dict[str, Any] | None:

@@ -871,3 +871,34 @@ def test_goes_downhill(name: str) -> None:
     rate = {"Adadelta": 100.0, "SGD": 0.1, "Lion": 0.03, "Adagrad": 0.3, "Ftrl": 0.3}.get(name, 0.03)
     found = list(losses(getattr(ours.optimizers, name)(rate), 60))
     assert found[-1] < 0.3 * found[0]
+
+
+def test_fit_ends_with_the_averages() -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((32, 4)).astype("float32"), rng.standard_normal((32, 3)).astype("float32")
+    models = []
+    for module in (ours, keras):
+        model = module.Sequential([module.Input((4,)), module.layers.Dense(3)])
+        model.set_weights([starts("float32")["dense/kernel"], starts("float32")["dense/bias"]])
+        model.compile(module.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.8), loss="mean_squared_error")
+        model.fit(x, y, batch_size=8, epochs=3, shuffle=False, verbose=0)
+        models.append(model)
+    for own, other in zip(models[0].get_weights(), models[1].get_weights(), strict=True):
+        np.testing.assert_allclose(own, other, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(models[0].get_weights()[0], models[0].optimizer.variables[2].value)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_fit_is_keras(name: str) -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((24, 4)).astype("float32"), rng.standard_normal((24, 3)).astype("float32")
+    models = []
+    for module in (ours, keras):
+        model = module.Sequential([module.Input((4,)), module.layers.Dense(3)])
+        model.set_weights([starts("float32")["dense/kernel"], starts("float32")["dense/bias"]])
+        model.compile(getattr(module.optimizers, name)(clipnorm=1.0, name="o"), loss="mean_squared_error")
+        model.fit(x, y, batch_size=8, epochs=7, shuffle=False, verbose=0)
+        models.append(model)
+    for own, other in zip(models[0].get_weights(), models[1].get_weights(), strict=True):
+        np.testing.assert_allclose(own, other, rtol=3e-5, atol=3e-6)
+    assert models[0].optimizer.iterations == 21
