@@ -336,12 +336,13 @@ class Layer(Module):
     # ------------------------------------------------------------------ calling
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if any_symbolic(args) or (kwargs and any_symbolic(tuple(kwargs.values()))):
-            return self._symbolic_call(args, kwargs)
-        if not (len(args) == 1 and isinstance(args[0], Tensor) and args[0].array.dtype == self._numpy_dtype):
+        x = args[0] if len(args) == 1 and not kwargs else None
+        if not (self.built and isinstance(x, Tensor) and x.array.dtype == self._numpy_dtype):  # else nothing to prepare
+            if any_symbolic(args) or any_symbolic(tuple(kwargs.values())):
+                return self._symbolic_call(args, kwargs)
             args = tuple(map_structure(self._converted, x) for x in args)
-        if not self.built:
-            self._build_for(args[0] if args else None)
+            if not self.built:
+                self._build_for(args[0] if args else None)
         training = kwargs.pop("training", None)
         outer = _CALL.get()
         if outer is not None and (training is None or training == outer.training):
