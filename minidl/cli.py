@@ -6,15 +6,20 @@ import argparse
 import os
 import platform
 import sys
-from collections.abc import Callable, Sequence
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from minidl import kernels
 from minidl.backend import cupy
-from minidl.errors import DeviceError, MiniDLError
+from minidl.errors import DataError, DeviceError, MiniDLError, NumericalWarning
 from minidl.examples import EXAMPLES
-from minidl.examples.report import Report, results
+from minidl.examples.report import Report, aligned, results
+from minidl.training.callbacks.progress import say
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
@@ -34,14 +39,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Examples
     --------
-    >>> main(["reproduce", "--list"])
-    simple-cnn  document 000, 4.1: a convolutional network reads handwritten digits
+    >>> main(["reproduce", "simple-cnn", "--list"])
+    simple-cnn  000 4.1  a small convolutional network reads digits, in PyTorch's dialect
     0
     """
     arguments = build_parser().parse_args(argv)
     try:
         arguments.command(arguments)
-    except MiniDLError as error:
+    except (MiniDLError, OSError) as error:  # of the system's, those of a full disk and the like
         print(f"minidl: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -58,9 +63,13 @@ def build_parser() -> argparse.ArgumentParser:
 
     reproduce_parser = commands.add_parser("reproduce", help="train the documents' examples and show what they reach")
     reproduce_parser.add_argument("names", nargs="*", metavar="NAME", help="which examples (default: all)")
-    reproduce_parser.add_argument("--epochs", type=natural(1), help="how long to train (default: as the document)")
+    how_long = reproduce_parser.add_mutually_exclusive_group()
+    how_long.add_argument("--quick", action="store_true", help="train less: about a minute for all of them")
+    how_long.add_argument("--epochs", type=natural(1), help="how long to train (default: as the document)")
     reproduce_parser.add_argument("--seed", type=natural(0), default=0, help="of every random number (default: 0)")
-    reproduce_parser.add_argument("--out", type=Path, default=Path("runs"), help="where pictures go (default: ./runs)")
+    reproduce_parser.add_argument(
+        "--out", type=Path, default=Path("runs"), help="where models and pictures go (default: ./runs)"
+    )
     reproduce_parser.add_argument("--list", action="store_true", help="list the examples and stop")
     reproduce_parser.set_defaults(command=reproduce, parser=reproduce_parser)
 
@@ -88,16 +97,51 @@ def reproduce(arguments: argparse.Namespace) -> None:
     if unknown:
         arguments.parser.error(f"no example is named {', '.join(unknown)}; there are: {', '.join(EXAMPLES)}")
     if arguments.list:
-        width = max(map(len, names))
-        print("\n".join(f"{name:<{width}}  {EXAMPLES[name].title}" for name in names))
+        rows = [(name, EXAMPLES[name].document, EXAMPLES[name].title) for name in names]
+        print(aligned(rows))
         return
+    check_writable(arguments.out)
     reports = []
-    for name in names:
-        example = EXAMPLES[name]
-        print(f"{name}: {example.title}")
-        reports.append(Report(name, arguments.out, example.epochs))
-        example.run(reports[-1], epochs=arguments.epochs or example.epochs, seed=arguments.seed)
-    print(f"\n{results(reports)}")
+    with warnings_as_lines():
+        for name in names:
+            example = EXAMPLES[name]
+            print(f"{name}: document {example.document}: {example.title}")
+            reports.append((example, Report(name, arguments.out)))
+            epochs = arguments.epochs or (example.quick if arguments.quick else example.epochs)
+            example.run(reports[-1][1], epochs=epochs, seed=arguments.seed)
+            print()
+    print(results(reports))
+
+
+def check_writable(folder: Path) -> None:
+    """Make the folder if need be, and a file in it: before hours of training, not after."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise DataError(
+            f"reproduce: cannot write to the folder {folder}: {error.strerror}; name another with --out"
+        ) from error
+
+
+@contextmanager
+def warnings_as_lines() -> Iterator[None]:
+    """Print each of minidl's warnings once, as a line among the others, without the line of code that it points at."""
+    said: set[str] = set()
+
+    def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        if not issubclass(category, NumericalWarning):
+            show_others(message, category, *where, **more)
+        elif str(message) not in said:
+            said.add(str(message))
+            say(f"warning: {message}")
+
+    with warnings.catch_warnings():
+        show_others = warnings.showwarning
+        warnings.showwarning = show
+        warnings.simplefilter("always", NumericalWarning)
+        yield
 
 
 def info(arguments: argparse.Namespace) -> None:

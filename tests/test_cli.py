@@ -58,6 +58,7 @@ def test_list(capsys: pytest.CaptureFixture[str]) -> None:
     ("arguments", "complaint"),
     [
         (["reproduce", "lenet"], r"no example is named lenet; there are: simple-cnn"),
+        (["reproduce", "--quick", "--epochs", "2"], r"argument --epochs: not allowed with argument --quick"),
         (["reproduce", "--epochs", "0"], r"argument --epochs: expected at least 1, got 0"),
         (["reproduce", "--seed", "-1"], r"argument --seed: expected at least 0, got -1"),
         (["reproduce", "--epochs", "many"], r"argument --epochs: invalid integer value: 'many'"),
@@ -76,7 +77,7 @@ def example_that(raises: BaseException) -> Example:
     def run(report: Any, epochs: int, seed: int) -> None:
         raise raises
 
-    return Example("fails", run)
+    return Example("000", "fails", run)
 
 
 def test_an_error_of_minidl_is_one_line(

@@ -1,181 +1,204 @@
-"""What the examples print and draw while they train, so that their own pages hold nothing but the training."""
+"""What the examples print and check beside the training, so that their own pages hold nothing but the training."""
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from tqdm.auto import tqdm
 
-from minidl._tensor import Tensor
+from minidl.errors import StateError
+from minidl.examples.pictures import draw_digits
+from minidl.training.callbacks import History, ProgressBar
 from minidl.training.metrics import classification_report
 
 
 class Example(NamedTuple):
-    """One example of the documents: what it shows, and ``run(report, epochs, seed)``."""
+    """One example of the documents.
 
+    Attributes
+    ----------
+    document : str
+        The document's number, and the section where it has several examples.
+    title : str
+    run : callable
+        ``run(report, epochs, seed)``.
+    epochs, quick : int
+        How long it trains, and how long for ``--quick``. Its goals are for ``epochs``.
+    """
+
+    document: str
     title: str
     run: Callable[..., None]
     epochs: int = 10
+    quick: int = 1
 
 
 @dataclass
 class Log:
-    """What one training run measured, epoch by epoch.
+    """What one training measured.
 
     Attributes
     ----------
+    goal : str
+        What ``figure`` should be.
+    file : Path
+        Where the model is to be saved.
     name : str
-        The setting it was trained with.
-    goal : float
-        The accuracy to reach in as many epochs as the example has.
-    losses, accuracies, seconds : list of float
-        One an epoch: mean loss of its batches, accuracy on unseen data, time of training alone.
-    predictions : numpy.ndarray
-        The labels predicted after the last epoch.
+        The example's, and what tells this training from its others.
+    history : History
+        The numbers of each epoch: that of ``fit``, or what a loop written by hand notes here.
+    seconds : float
+        How long the training took.
+    metric, figure : str, float
+        What the example is judged by.
+    bar : ProgressBar
+        What shows a loop written by hand; ``fit`` has its own.
     """
 
+    goal: str
+    file: Path
     name: str
-    epochs: int
-    goal: float
-    losses: list[float] = field(default_factory=list)
-    accuracies: list[float] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
-    predictions: Any = None
-    _batch_losses: list[float] = field(default_factory=list)
+    history: History = field(default_factory=History)
+    seconds: float = 0.0
+    metric: str = ""
+    figure: float = float("nan")
+    bar: ProgressBar = field(default_factory=ProgressBar)
+    _losses: list[float] = field(default_factory=list)
 
-    def batches(self, loader: Any) -> Iterator[Any]:
-        """Yield the batches of one epoch behind a progress bar, and time them."""
-        self._batch_losses = []
-        number = len(self.losses) + 1
-        # a bar in a terminal and in a notebook; nothing in a log file
-        silent = not sys.stderr.isatty() and "ipykernel" not in sys.modules
-        started = time.perf_counter()
-        yield from tqdm(loader, f"epoch {number}/{self.epochs}", leave=False, disable=silent, unit="batch")
-        self.seconds.append(time.perf_counter() - started)
+    # ------------------------------------------------------------------ for a loop written by hand
+
+    def batches(self, loader: Any, epochs: int) -> Iterator[Any]:
+        """Yield the batches of an epoch, and show how it goes on, as ``fit`` does."""
+        self._losses = []
+        self.bar.set_params({"epochs": epochs, "steps": len(loader)})
+        self.bar.on_epoch_begin(len(self.history.epoch))
+        for i, batch in enumerate(loader):
+            yield batch
+            self.bar.on_train_batch_end(i, {"loss": self._losses[-1]})
 
     def loss(self, value: float) -> None:
-        """Note the loss of one batch."""
-        self._batch_losses.append(value)
+        """Note the loss of a batch."""
+        self._losses.append(value)
 
-    def epoch(self, predictions: Sequence[Tensor], targets: Tensor) -> None:
-        """Note and print how an epoch went, given the labels predicted for unseen data, batch by batch."""
-        self.predictions = np.concatenate([labels.numpy() for labels in predictions])
-        self.losses.append(float(np.mean(self._batch_losses)))
-        self.accuracies.append(float((self.predictions == targets.numpy()).mean()))
-        print(
-            f"epoch {len(self.losses):>2}/{self.epochs}  loss {self.losses[-1]:.4f}  "
-            f"accuracy {self.accuracies[-1]:.4f}  {self.seconds[-1]:.1f} s",
-            flush=True,
-        )
+    def epoch(self, **figures: float) -> None:
+        """Note and show how an epoch went: the mean of its losses, and these figures."""
+        logs = {"loss": float(np.mean(self._losses)), **figures}
+        self.bar.on_epoch_end(len(self.history.epoch), logs)
+        self.history.on_epoch_end(len(self.history.epoch), logs)
+
+    # ------------------------------------------------------------------ after the training
+
+    def result(self, metric: str, figure: float) -> None:
+        """Note what the example is judged by."""
+        self.metric, self.figure = metric, figure
+
+    def loaded_back(self, before: Any, after: Any) -> None:
+        """Check that the model predicts, once saved and loaded, what it did before.
+
+        Raises
+        ------
+        StateError
+            If it does not.
+        """
+        before, after = np.asarray(before), np.asarray(after)
+        if before.shape != after.shape:
+            raise StateError(f"{self._otherwise()}: outputs of shape {after.shape}, not {before.shape}")
+        if not np.allclose(before, after, rtol=0, atol=1e-6, equal_nan=True):
+            raise StateError(f"{self._otherwise()}: outputs are up to {np.abs(before - after).max():.2g} apart")
+        print(f"{self.file}: saved and loaded back, and the predictions agree", flush=True)
+
+    def _otherwise(self) -> str:
+        return f"{self.name}: loaded back from {self.file}, the model predicts otherwise than when it was saved"
 
 
 class Report:
-    """The runs of one example, its tables and its picture.
+    """The trainings of one example, its tables and its picture.
 
     Parameters
     ----------
     name : str
         The example's.
     out : Path
-        The folder that pictures are written to; it is made if need be.
-    full : int
-        How many epochs the example's goals are for.
+        The folder for files and pictures; it exists.
     """
 
-    def __init__(self, name: str, out: Path, full: int) -> None:
+    def __init__(self, name: str, out: Path) -> None:
         self.name = name
         self.out = out
-        self.full = full
         self.logs: list[Log] = []
 
-    def start(self, name: str, epochs: int, goal: float) -> Log:
-        """Begin a run."""
-        print(f"\n{self.name}: {name}", flush=True)
-        self.logs.append(Log(name, epochs, goal))
-        return self.logs[-1]
+    @contextmanager
+    def training(self, goal: str, file: str, setting: str = "") -> Iterator[Log]:
+        """Time the training in the ``with`` block, of which an example may have several, each with a setting."""
+        log = Log(goal, self.out / file, self.name)
+        if setting:
+            log.name = f"{self.name}, {setting}"
+            print(f"\n{log.name}", flush=True)
+        started = time.perf_counter()
+        with closing(log.bar):
+            yield log
+        log.seconds = time.perf_counter() - started
+        if log.history.interrupted:  # fit ends quietly at Ctrl-C: nobody wants the other examples then
+            raise KeyboardInterrupt
+        self.logs.append(log)
 
-    def classes(self, targets: Tensor) -> None:
-        """Print precision, recall and F1 of each class, for the last run."""
-        last = self.logs[-1]
-        print(f"\n{self.name}: {last.name}, on {targets.shape[0]:,} unseen samples")
-        print(classification_report(last.predictions, targets))
+    def curves(self) -> dict[str, dict[str, list[Any]]]:
+        """Return the numbers of each epoch, by the training's name."""
+        return {log.name: log.history.history for log in self.logs}
 
-    def picture(self, images: Tensor, targets: Tensor) -> None:
-        """Draw the curves of every run, and the images (N, 1, H, W) that the last one got wrong."""
+    def digits(self, scores: Any, images: Any, targets: Any) -> None:
+        """Show how the last training reads unseen digits: a table of the classes, and a picture with its mistakes.
+
+        Parameters
+        ----------
+        scores : array (N, 10)
+        images : array (N, ...)
+        targets : array (N,) of labels
+        """
+        labels, targets = np.argmax(scores, axis=1), np.asarray(targets).astype(np.int64)
+        print(f"\n{self.logs[-1].name}: {len(targets):,} unseen digits")
+        print(classification_report(labels, targets))
+        self.picture((11, 8), lambda figure: draw_digits(figure, self.curves(), labels, images, targets))
+
+    def picture(self, size: tuple[float, float], draw: Callable[[Any], None]) -> None:
+        """Draw the example's picture, of a width and a height in inches, where matplotlib is installed."""
         try:
             from matplotlib.figure import Figure
         except ImportError:
             print("no picture: matplotlib is not installed; pip install 'minidl[viz]' for pictures")
             return
-        figure = Figure(figsize=(11, 8), layout="constrained")
-        halves: Any = figure.subfigures(2, 1, height_ratios=(4, 5), hspace=0.04)
-        draw_curves(halves[0], self.logs)
-        draw_mistakes(halves[1], self.logs[-1], images.numpy(), targets.numpy())
-        self.out.mkdir(parents=True, exist_ok=True)
+        figure = Figure(figsize=size, layout="constrained")
+        draw(figure)
         path = self.out / f"{self.name}.png"
         figure.savefig(path, dpi=120)
-        print(f"picture: {path}")
+        print(f"picture: {path}", flush=True)
 
 
-def draw_curves(figure: Any, logs: Iterable[Log]) -> None:
-    """Draw loss and accuracy over the epochs, a colour a run."""
-    left, right = figure.subplots(1, 2)
-    for log in logs:
-        epochs = range(1, len(log.losses) + 1)
-        left.plot(epochs, log.losses, marker="o", markersize=4, label=log.name)
-        right.plot(epochs, log.accuracies, marker="o", markersize=4, label=f"{log.name}: {log.accuracies[-1]:.3f}")
-    left.set(title="training loss", xlabel="epoch", ylim=(0, None))
-    right.set(title="accuracy on unseen data", xlabel="epoch", ylim=(0, 1.02))
-    for axes in (left, right):
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.grid(alpha=0.3)
-        axes.legend(frameon=False)
-
-
-def draw_mistakes(figure: Any, log: Log, images: np.ndarray, targets: np.ndarray) -> None:
-    """Draw images with a wrong prediction, three rows of ten, each under what it was taken for and what it is."""
-    wrong = np.flatnonzero(log.predictions != targets)
-    grid = figure.subplots(3, 10).ravel()
-    shown = wrong[: len(grid)]
-    figure.suptitle(
-        f"{log.name}: {len(wrong)} mistakes in {len(targets):,} unseen samples, here {len(shown)} of them\n"
-        "predicted (true)",
-        fontsize="medium",
-    )
-    for axes in grid:
-        axes.axis("off")
-    for axes, i in zip(grid, shown, strict=False):
-        axes.imshow(images[i, 0], cmap="gray_r")
-        axes.set_title(f"{log.predictions[i]} ({targets[i]})", fontsize="small", pad=3)
-
-
-def results(reports: Iterable[Report]) -> str:
-    """Return the table of what every run reached."""
-    rows = [("example", "setting", "epochs", "loss", "accuracy", "goal", "time")]
-    for report in reports:
+def results(examples: Iterable[tuple[Example, Report]]) -> str:
+    """Return the table of what every training reached."""
+    rows = [("document", "example", "metric", "figure", "goal", "epochs", "seconds", "file")]
+    short = False
+    for example, report in examples:
         for log in report.logs:
-            rows.append(
-                (
-                    report.name,
-                    log.name,
-                    str(len(log.losses)),
-                    f"{log.losses[-1]:.4f}",
-                    f"{log.accuracies[-1]:.4f}",
-                    f"{log.goal:.2f} in {report.full} epochs",
-                    f"{sum(log.seconds):.0f} s",
-                )
-            )
-    return aligned(rows)
+            trained = f"{len(log.history.epoch):,}"
+            if len(log.history.epoch) < example.epochs:
+                short, trained = True, f"{trained} of {example.epochs:,}"
+            figure = f"{log.figure:.4f}" if log.figure >= 1e-3 else f"{log.figure:.1e}"
+            seconds = f"{log.seconds:.1f}"
+            rows.append((example.document, log.name, log.metric, figure, log.goal, trained, seconds, str(log.file)))
+    head, *lines = aligned(rows).splitlines()
+    note = "\n\nGoals are for all of the epochs: a training of fewer is not expected to reach its goal."
+    return "\n".join([head, "-" * max(map(len, lines)), *lines]) + (note if short else "")
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:
-    """Return rows of cells as lines with aligned columns, a rule below the first."""
+    """Return rows of cells as lines with aligned columns."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join([lines[0], "-" * (sum(widths) + 2 * len(widths) - 2), *lines[1:]])
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )

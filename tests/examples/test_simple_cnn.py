@@ -1,36 +1,18 @@
-"""Document 000's network: it runs from the command line, and learns as PyTorch's does."""
+"""Document 000's network: it learns as PyTorch's does."""
 
 from __future__ import annotations
 
 import functools
-import re
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 
 import minidl
 import minidl.nn.functional as F
-from minidl import cli, optim
-from minidl.data import DataLoader, TensorDataset
+from minidl import optim
+from minidl.data import DataLoader
 from minidl.errors import ShapeError
 from minidl.examples import simple_cnn
-from minidl.examples.report import Log, Report, draw_mistakes
-
-PNG = b"\x89PNG\r\n\x1a\n"
-
-
-@pytest.fixture
-def few_digits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the example see some hundred digits of each split."""
-    whole = simple_cnn.digits
-
-    def few(split: str) -> TensorDataset:
-        return TensorDataset(*whole(split)[: 320 if split == "train" else 200])
-
-    monkeypatch.setattr(simple_cnn, "digits", few)
 
 
 def test_digits_are_padded_to_what_the_document_expects() -> None:
@@ -58,55 +40,6 @@ def test_it_has_the_documents_layers() -> None:
         "fc3.weight": (10, 84),
         "fc3.bias": (10,),
     }
-
-
-@pytest.mark.usefixtures("few_digits")
-def test_the_command_trains_prints_and_draws(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out = tmp_path / "new" / "runs"
-    assert cli.main(["reproduce", "simple-cnn", "--epochs", "1", "--out", str(out)]) == 0
-    printed, progress = capsys.readouterr()
-    assert progress == ""  # no bar where nobody watches
-    for setting in simple_cnn.SETTINGS:
-        assert f"simple-cnn: {setting}" in printed
-        assert re.search(rf"^simple-cnn +{re.escape(setting)} +1 +\d\.\d{{4}} +0\.\d{{4}} +0\.9\d in 10", printed, re.M)
-    assert len(re.findall(r"^epoch  1/1  loss \d\.\d{4}  accuracy 0\.\d{4}  \d+\.\d s$", printed, re.M)) == 2
-    assert re.search(r"precision +recall +f1", printed)
-    assert f"picture: {out / 'simple-cnn.png'}" in printed
-    assert (out / "simple-cnn.png").read_bytes().startswith(PNG)
-
-
-@pytest.mark.usefixtures("few_digits")
-def test_without_matplotlib_it_says_how_to_get_pictures(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("matplotlib", "matplotlib.figure"):
-        monkeypatch.setitem(sys.modules, name, None)
-    assert cli.main(["reproduce", "--epochs", "1", "--out", str(tmp_path)]) == 0
-    assert "pip install 'minidl[viz]' for pictures" in capsys.readouterr().out
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize(("mistakes", "drawn"), [(0, 0), (7, 7), (50, 30)])
-def test_the_mistakes_are_drawn(mistakes: int, drawn: int) -> None:
-    figure = Figure()
-    targets = np.arange(100) % 10
-    predictions = np.where(np.arange(100) < mistakes, 9 - targets, targets)
-    log = Log("any", 1, 0.9, predictions=predictions)
-    draw_mistakes(figure, log, np.random.default_rng(0).random((100, 1, 32, 32)), targets)
-    pictures = [axes for axes in figure.axes if axes.images]
-    assert len(pictures) == drawn
-    assert [axes.get_title() for axes in pictures] == [f"{9 - i % 10} ({i % 10})" for i in range(drawn)]
-
-
-@pytest.mark.usefixtures("few_digits")
-def test_a_seed_repeats_a_run(tmp_path: Path) -> None:
-    def losses(seed: int) -> list[list[float]]:
-        report = Report("simple-cnn", tmp_path, 10)
-        simple_cnn.run(report, epochs=1, seed=seed)
-        return [log.losses for log in report.logs]
-
-    assert losses(1) == losses(1)
-    assert losses(1) != losses(2)
 
 
 def test_digits_of_28_by_28_name_the_layer_and_the_fix() -> None:
