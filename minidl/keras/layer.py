@@ -353,7 +353,7 @@ class Layer(Module):
             return self._called(call, args, kwargs)
         finally:
             _CALL.reset(token)
-            if outer is None:
+            if outer is None and (call.losses or self._call_losses):
                 self._call_losses = call.losses
 
     def _called(self, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

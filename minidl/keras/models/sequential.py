@@ -18,8 +18,8 @@ from minidl.keras.symbolic import Graph, KerasTensor, node_of
 __all__ = ["Sequential"]
 
 
-@builtin("keras.models")
 @builtin("keras")
+@builtin("keras.models")
 class Sequential(Model):
     r"""A chain of layers: each takes what the one before returned.
 
@@ -158,7 +158,8 @@ class Sequential(Model):
         """Compute the outputs."""
         x = inputs
         for layer in self._chain.layers:
-            x = layer(x)
+            if type(layer) is not InputLayer:  # it returns what it gets
+                x = layer(x)
         return x
 
     forward = call
