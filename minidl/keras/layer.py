@@ -526,5 +526,6 @@ def dtype_config(name: str) -> dict[str, Any]:
 
 def _ready(key: str, value: Any) -> Any:
     if isinstance(value, dict) and "class_name" in value and key != "dtype":
-        return deserialize_keras_object(value)
+        # a layer within this one is built by this one
+        return deserialize_keras_object({name: x for name, x in value.items() if name != "build_config"})
     return value

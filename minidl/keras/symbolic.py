@@ -7,6 +7,7 @@ something that can be run.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -159,16 +160,13 @@ class Graph:
         nodes = self._nodes_from_inputs()
         depth = self._depths(nodes)  # as Keras orders layers, which is the order of weights in files
         first = {node.layer: i for i, node in reversed(list(enumerate(nodes)))}
-        of_layer: dict[Layer, int] = {}
-        for node in nodes:
-            of_layer[node.layer] = max(depth[node], of_layer.get(node.layer, 0))
-        self.layers: list[Layer] = sorted(of_layer, key=lambda layer: (-of_layer[layer], first[layer]))
+        self.layers: list[Layer] = sorted(depth, key=lambda layer: (-depth[layer], first[layer]))
         given = {id(x) for x in self.flat_inputs}
         self.all_nodes = nodes
         # a node all of whose outputs are given need not run: an Input, or a layer in the middle of a larger model
         self.nodes = [node for node in nodes if not all(id(x) in given for x in flatten(node.outputs))]
         names = [layer.name for layer in self.layers]
-        twice = sorted({name for name in names if names.count(name) > 1})
+        twice = sorted(name for name, count in Counter(names).items() if count > 1)
         if twice:
             raise ArgumentError(f"Model: two layers are called {twice[0]!r}; give one of them another name=")
 
@@ -207,15 +205,17 @@ class Graph:
             )
         return (node_of(x) for x in node.inputs)
 
-    def _depths(self, nodes: list[Node]) -> dict[Node, int]:
-        """Return how many nodes there are, at most, from each to an output."""
+    def _depths(self, nodes: list[Node]) -> dict[Layer, int]:
+        """Return how many layers there are, at most, from each to an output; all calls of a layer are as deep."""
+        of_layer = {node.layer: 0 for node in nodes}
         depth = dict.fromkeys(nodes, 0)
         for node in reversed(nodes):
+            depth[node] = of_layer[node.layer] = max(depth[node], of_layer[node.layer])
             if all(x in self.flat_inputs for x in flatten(node.outputs)):
                 continue
             for parent in node.parents:
                 depth[parent] = max(depth[parent], depth[node] + 1)
-        return depth
+        return of_layer
 
     def run(self, inputs: Any, call: Callable[..., Any] | None = None) -> Any:
         """Return the outputs for inputs.

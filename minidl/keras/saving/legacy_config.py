@@ -12,6 +12,7 @@ from minidl.keras.serialization import (
     get_registered_name,
     get_registered_object,
     serialize_keras_object,
+    snake_case,
 )
 
 __all__ = ["compile_arguments", "readable_model", "written_model", "written_training"]
@@ -67,8 +68,9 @@ def _written_goal(goal: Any, module: str) -> Any:
     if isinstance(goal, str) and goal in _BY_SHAPE and module == "keras.metrics":
         return goal
     if isinstance(goal, str):
-        meant = find(module, goal, module.removeprefix("keras."))
-        goal = meant() if isinstance(meant, type) else meant
+        goal = find(module, goal, module.removeprefix("keras."))
+        if isinstance(goal, type):
+            return snake_case(goal.__name__)
     written = serialize_keras_object(goal)
     if isinstance(written, dict) and written.get("class_name") == "function":
         return written["registered_name"] or written["config"]

@@ -91,7 +91,7 @@ def own_weights(layer: Layer) -> list[Any]:
 
 def values(variable: Any) -> np.ndarray:
     """Return what to write for a variable."""
-    return np.ascontiguousarray(to_numpy(variable.array))
+    return np.asarray(to_numpy(variable.array))
 
 
 def count_numbers(group: Group) -> int:
