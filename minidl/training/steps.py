@@ -78,7 +78,7 @@ class Steps:
         ----------
         x, y, sample_weight, class_weight : as for :meth:`fit`
         reset : bool
-            Whether the values are those of this batch alone; False goes on from the batches before, as Keras does.
+            Whether the values are those of this batch alone; False goes on from the batches before, as Keras 2 did.
 
         Returns
         -------

@@ -267,16 +267,16 @@ class Compiled(Layer):
         class_weight: Mapping[int, float] | None = None,
         return_dict: bool = False,
     ) -> Any:
-        """Take one step of training, and return as :meth:`evaluate` does, over all batches since the last reset."""
+        """Take one step of training; return loss and metrics of the batch as :meth:`evaluate` does."""
         trainer = self._engine("train_on_batch", needs_loss=True)
         self._see(x)
         self.optimizer.build(self.trainable_variables)
-        return _returned(trainer.train_on_batch(x, y, sample_weight, class_weight, reset=False), return_dict)
+        return _returned(trainer.train_on_batch(x, y, sample_weight, class_weight), return_dict)
 
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
-        """Return loss and metrics as :meth:`evaluate` does, over all batches since the last reset."""
+        """Return loss and metrics of one batch as :meth:`evaluate` does."""
         trainer = self._engine("test_on_batch", needs_loss=True)
-        return _returned(trainer.test_on_batch(self._see(x), y, sample_weight, reset=False), return_dict)
+        return _returned(trainer.test_on_batch(self._see(x), y, sample_weight), return_dict)
 
     def predict_on_batch(self, x: Any) -> Any:
         """Return the outputs for one batch, as NumPy arrays."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +56,7 @@ class Goal:
             total = value if total is None else total + value
         if total is None:
             raise ArgumentError("compile: no output has a loss; give at least one")
-        return {"loss": total, **parts}
+        return {"loss": total, **(parts if len(parts) > 1 else {})}
 
 
 class Measures:
@@ -72,6 +73,7 @@ class Measures:
         self.model = model
         self.plain = self._made(plain, "metrics")
         self.weighted = self._made(weighted, "weighted_metrics")
+        _name_apart(self.plain, self.weighted)
 
     @property
     def all(self) -> list[Any]:
@@ -85,7 +87,7 @@ class Measures:
             given = [given]
         nested = isinstance(given, Mapping) or any(isinstance(x, (list, tuple)) or x is None for x in given)
         if not nested and len(self._names()) <= 1:
-            return _distinct([metrics.as_metric(x) for x in given])
+            return [metrics.as_metric(x) for x in given]
         names = self._names()
         if not nested and len(names) > 1 and len(given) != len(names):
             given = [given] * len(names)
@@ -93,7 +95,7 @@ class Measures:
         for position, (name, some) in enumerate(zip(names, _for_outputs(names, given, what), strict=True)):
             some = [] if some is None else some if isinstance(some, (list, tuple)) else [some]
             found += [OfOutput(metrics.as_metric(x), position, name, len(names) > 1) for x in some]
-        return _distinct(found)
+        return found
 
     def _names(self) -> list[str]:
         return [] if self.model._graph is None else self.model.output_names
@@ -106,6 +108,7 @@ class OfOutput:
         self.metric = metric
         self.position = position
         self.output = output
+        self.several = several
         self.name = f"{output}_{metric.name}" if several else metric.name
         self.compute, self.reset = metric.compute, metric.reset
         self.state_dict, self.load_state_dict = metric.state_dict, metric.load_state_dict
@@ -137,15 +140,17 @@ def _mapped(fn: Any, given: Any) -> Any:
     return fn(given)
 
 
-def _distinct(found: list[Any]) -> list[Any]:
-    """Return metrics with names that all differ: a second ``accuracy`` is ``accuracy_1``."""
-    counts: dict[str, int] = {}
-    for metric in found:
-        count = counts.get(metric.name, 0)
-        counts[metric.name] = count + 1
-        if count:
-            metric.name = f"{metric.name}_{count}"
-    return found
+def _name_apart(plain: list[Any], weighted: list[Any]) -> None:
+    """Let all names differ: a second ``accuracy`` is ``accuracy_1``, or with weights ``weighted_accuracy``."""
+    taken: set[str] = set()
+    for metric in (*plain, *weighted):
+        name = metric.name
+        if name in taken and metric in weighted:
+            several = isinstance(metric, OfOutput) and metric.several
+            name = f"{metric.output}_weighted_{metric.metric.name}" if several else f"weighted_{name}"
+        tries = itertools.chain([name], (f"{name}_{i}" for i in itertools.count(1)))
+        metric.name = next(x for x in tries if x not in taken)
+        taken.add(metric.name)
 
 
 def _for_outputs(names: Sequence[str], given: Any, what: str, shared: bool = False) -> list[Any]:
