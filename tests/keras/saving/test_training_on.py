@@ -152,7 +152,9 @@ def test_short_names_of_losses_are_written_in_full(tmp_path: Path) -> None:
         np.testing.assert_allclose(
             real.models.load_model(tmp_path / "model.h5").evaluate(x, y, verbose=0), expected, rtol=1e-5
         )
-        np.testing.assert_array_equal(keras.models.load_model(tmp_path / "model.h5").evaluate(x, y, verbose=0), expected)
+        np.testing.assert_array_equal(
+            keras.models.load_model(tmp_path / "model.h5").evaluate(x, y, verbose=0), expected
+        )
 
 
 def test_compile_false(data: Any, tmp_path: Path) -> None:
