@@ -55,7 +55,7 @@ class KerasTensor:
     --------
     >>> from minidl import keras
     >>> keras.layers.Dense(3)(keras.Input((5,)))
-    <KerasTensor shape=(None, 3), dtype=float32, name=keras_tensor>
+    <KerasTensor shape=(None, 3), dtype=float32, name=keras_tensor...>
 
     References
     ----------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -44,6 +45,8 @@ def load_torch_state_dict(model: Any, state_dict: Mapping[str, Any]) -> None:
     ------
     StateError
         If there are other layers, or other shapes; nothing is changed then.
+    ArgumentError
+        If there is no rule for a layer.
 
     Examples
     --------
@@ -137,9 +140,10 @@ def _flattened_order(layer: Any) -> np.ndarray | None:
         (inner,) = node.inputs
         if type(before).__name__ == "Flatten":
             sizes = inner.shape[1:]  # H, W, C
-            if len(sizes) < 2 or None in sizes or (len(sizes) == 2 and not _convolved(inner)):
+            known = [n for n in sizes if n is not None]
+            if len(sizes) < 2 or len(known) < len(sizes) or (len(sizes) == 2 and not _convolved(inner)):
                 return None
-            places = np.arange(int(np.prod(sizes))).reshape(sizes[-1], *sizes[:-1])  # C, H, W
+            places = np.arange(math.prod(known)).reshape(known[-1], *known[:-1])  # C, H, W
             return np.moveaxis(places, 0, -1).reshape(-1)
         if own_weights(before) and type(before).__name__ != "BatchNormalization":
             return None  # a Dense in between has taken care of the order

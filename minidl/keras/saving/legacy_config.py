@@ -21,9 +21,8 @@ _MODELS = {"Sequential": "Sequential", "Functional": "Functional", "Model": "Fun
 _BY_SHAPE = ("accuracy", "acc", "crossentropy", "ce")  # metrics that depend on the shape of the target
 
 #: What arguments of layers were called in Keras 2; None for those that it had alone, and that may be left out.
-_RENAMED = {
+_RENAMED: dict[str, dict[str, str | None]] = {
     "LeakyReLU": {"alpha": "negative_slope"},
-    "ELU": {},
     "LSTM": {"implementation": None, "time_major": None},
     "GRU": {"implementation": None, "time_major": None},
     "SimpleRNN": {"implementation": None, "time_major": None},
@@ -42,7 +41,7 @@ def _written_layer(entry: dict[str, Any]) -> dict[str, Any]:
     config = dict(entry["config"])
     if isinstance(config.get("layers"), list) and entry["class_name"] in _MODELS:
         config["layers"] = [_written_layer(layer) for layer in config["layers"]]
-    kept = {key: entry[key] for key in ("name", "inbound_nodes") if key in entry}
+    kept: dict[str, Any] = {key: entry[key] for key in ("name", "inbound_nodes") if key in entry}
     return {"class_name": entry.get("registered_name") or entry["class_name"], "config": config, **kept}
 
 

@@ -147,13 +147,13 @@ def _compile(model: Any, root: Group, place: str) -> None:
         return
     names, arrays = _listed(group, f"{place}: optimizer_weights")
     with located(f"{place}: optimizer_weights"):
-        arrays = in_keras_3_order(model.optimizer, names, arrays)
-        if arrays is None:
+        ordered = in_keras_3_order(model.optimizer, names, arrays)
+        if ordered is None:
             warn(
                 f"{place}: optimizer_weights: an order of an older Keras that is not known; the optimizer starts afresh"
             )
             return
-        model.optimizer.set_weights(restore(model.optimizer, arrays, "the state of the optimizer"))
+        model.optimizer.set_weights(restore(model.optimizer, ordered, "the state of the optimizer"))
 
 
 def load_weights(model: Any, group: Group, place: str, skip_mismatch: bool = False, by_name: bool = False) -> None:
