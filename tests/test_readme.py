@@ -1,4 +1,4 @@
-"""What README.md and the tutorials claim is what happens: every Python block and every tutorial is executed."""
+"""What README.md claims is what happens: every Python block is executed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ PYTHON = [
     if language == "python"
 ]
 SHELL = [code for language, code in BLOCKS if language == "sh"]
-TUTORIALS = sorted((ROOT / "tutorials").glob("*.py"))
 
 
 def run(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
@@ -38,7 +37,6 @@ def test_a_block_prints_what_stands_below_it(code: str, printed: str, tmp_path: 
 def test_there_are_blocks() -> None:
     assert len(PYTHON) >= 3
     assert len(SHELL) >= 2
-    assert TUTORIALS
 
 
 def test_the_two_commands() -> None:
@@ -61,9 +59,3 @@ def test_every_path_exists() -> None:
     named += re.findall(r"\]\(([\w./]+)\)", README)
     assert named
     assert [path for path in named if not (ROOT / path).exists()] == []
-
-
-@pytest.mark.parametrize("tutorial", TUTORIALS, ids=lambda path: path.stem)
-def test_a_tutorial_runs(tutorial: Path, tmp_path: Path) -> None:
-    done = run([str(tutorial)], tmp_path)
-    assert done.returncode == 0, done.stderr
