@@ -37,6 +37,6 @@ def test_operator_norms_are_refused() -> None:
 def test_minidl_has_operations_not_the_modules_that_hold_them() -> None:
     modules = {name for name, value in vars(minidl).items() if isinstance(value, ModuleType) and name[0] != "_"}
     assert modules <= {
-        "autograd", "backend", "cli", "cuda", "data", "datasets", "dtypes", "errors", "examples", "formatting",
-        "kernels", "linalg", "nn", "ops", "optim", "training", "utils",
+        "autograd", "backend", "cli", "cuda", "data", "datasets", "dtypes", "errors", "examples", "formats",
+        "formatting", "keras", "kernels", "linalg", "nn", "ops", "optim", "training", "utils",
     }  # fmt: skip

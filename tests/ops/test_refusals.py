@@ -90,6 +90,7 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "conv_transpose2d": (IMAGE, floats(4, 5, 3, 3), floats(5)),
     "cosine_embedding_loss": (X, X, ints(2)),
     "cross_entropy": (X, ints(2), V),
+    "dense": (X, floats(3, 4), floats(4)),
     "dot": (V, V),
     "dropout1d": (floats(2, 4, 6),),
     "dropout2d": (IMAGE,),
