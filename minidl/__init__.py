@@ -29,6 +29,7 @@ from minidl.backend import default_dtype as get_default_dtype
 from minidl.dtypes import *
 from minidl.formats import load, save
 from minidl.formatting import printoptions, set_printoptions
+from minidl.kernels import get_num_threads, set_num_threads
 from minidl.ops import *
 
 if _TYPE_CHECKING:

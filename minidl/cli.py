@@ -152,7 +152,7 @@ def info(arguments: argparse.Namespace) -> None:
         ("platform", platform.platform()),
         ("processors", str(os.cpu_count())),
         ("gpu", gpu()),
-        ("kernels", kernels.active()),
+        ("kernels", f"{kernels.active()}, on {kernels.get_num_threads()} threads (MINIDL_KERNELS, MINIDL_NUM_THREADS)"),
         ("data folder", os.environ.get("MINIDL_DATA", "the package's own (set MINIDL_DATA for full data sets)")),
         ("kernel cache", os.environ.get("NUMBA_CACHE_DIR", "beside each kernel (set NUMBA_CACHE_DIR to change it)")),
     ]
