@@ -1,0 +1,208 @@
+r"""The gradient of a convolution's filters and bias: what each cell of the windows saw, times the output's gradient.
+
+.. math:: g_{k, c, r, s} = \sum_{n, p} y'_{n, k, p} \; x_{n,\, p + offset(c, r, s)}
+
+As a matrix product: cells x pixels times pixels x filters. The gradient's planes are transposed, some lines of pixels
+at a time, so that the filters of one pixel fill registers; the cells are read one number at a time, straight out of
+the padded image (:func:`~minidl.kernels.cpu.convolution_tiles.taps_by_filters`)::
+
+    packed gradient         image, at offset(c, r, s) + position
+       filters
+    p ┌───────┐             tile: cells x filters += column of cells x row of filters, pixel after pixel
+      │       │
+      └───────┘
+
+The batch is cut into chunks by its shape alone; each has sums of its own, added up in order. So the result is the
+same on any number of threads.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minidl.kernels.cpu.compiler import VECTOR_BYTES, VECTOR_REGISTERS, helper, kernel
+from minidl.kernels.cpu.convolution import LEAST_WORK, cell_offsets, layout, needed_pixels, pad_image
+from minidl.kernels.cpu.convolution_tiles import taps_by_filters, transpose_square
+from minidl.kernels.cpu.memory import scratch
+from minidl.kernels.cpu.threads import parts_for, run
+from minidl.kernels.reference.windows import Pair, Sides
+
+__all__ = ["conv2d_weight_grad"]
+
+# Tiles, as rows (cells of a window) x registers (filters): many cells where one register holds all filters, else two
+# registers; nine cells for the most common kernel.
+if VECTOR_REGISTERS >= 32:
+    NARROW_ROWS, WIDE_ROWS, NINE_ROWS = 25, 12, 9
+else:
+    NARROW_ROWS, WIDE_ROWS, NINE_ROWS = 12, 6, 5
+NARROW, WIDE, NINE = 0, 1, 2
+TILES = ((NARROW_ROWS, 1), (WIDE_ROWS, 2), (NINE_ROWS, 2))
+#: Pixels that are packed at a time: half of a first-level cache at two registers each.
+BLOCK_PIXELS = 16 * 2**10 // (2 * VECTOR_BYTES)
+#: In how many pieces the work is cut at least, where the batch is large enough.
+PIECES = 8
+
+
+class Plan(NamedTuple):
+    """What :func:`correlate` knows of a geometry."""
+
+    rows: np.ndarray
+    columns: np.ndarray
+    offsets: np.ndarray
+    positions: np.ndarray
+    numbers: tuple[int, ...]
+    memory: int
+    sums: int
+    work: int
+
+
+@lru_cache(maxsize=256)
+def make_plan(
+    images: int,
+    image: Pair,
+    channels: int,
+    filters: int,
+    groups: int,
+    kernel: Pair,
+    size: Pair,
+    stride: Pair,
+    before: Pair,
+    dilation: Pair,
+    itemsize: int,
+) -> Plan:
+    """Lay out the image, choose a tile, cut the batch; filters and channels are those of a group."""
+    place = layout(image, needed_pixels(size, stride, kernel, dilation), stride, before, (1, 1))
+    lanes = VECTOR_BYTES // itemsize
+    up = lambda count, step: -(-count // step) * step  # noqa: E731
+    cells = channels * kernel[0] * kernel[1]
+    tile = NARROW
+    if filters > lanes:
+        tile = min((WIDE, NINE), key=lambda i: up(cells, TILES[i][0]))
+    height, panel = TILES[tile][0], TILES[tile][1] * lanes
+    offsets = np.zeros(up(cells, height), np.int64)
+    offsets[:cells] = cell_offsets(channels, kernel, dilation, place)
+    positions = (np.arange(size[0])[:, None] * place.width + np.arange(size[1])).ravel()
+    pixels = positions.size
+    block = up(-(-pixels // -(-pixels // BLOCK_PIXELS)), lanes)
+    panels = -(-filters // panel)
+    chunks = min(images, max(1, PIECES // (groups * panels)))
+    padded = up(groups * channels * place.plane + lanes, lanes)
+    memory = padded + block * panel + 2 * VECTOR_BYTES
+    sums = chunks * groups * panels * offsets.size * panel
+    work = images * groups * filters * cells * pixels
+    numbers = (groups, filters, channels, place.plane, tile, chunks, panels, block, padded, memory)
+    return Plan(place.rows, place.columns, offsets, positions, numbers, memory, sums, work)
+
+
+@helper
+def pack_pixels(grad, first, count, pixel, length, pixels, packed, begin, panel):  # type: ignore[no-untyped-def]
+    """Transpose planes ``first`` .. ``first + count``, ``length`` pixels from ``pixel`` on, to (length, panel).
+
+    Whole squares at a time: what stands in other planes and behind the last pixel fills places that nobody reads.
+    """
+    lanes = VECTOR_BYTES // grad.itemsize
+    for k in range(0, count, lanes):
+        for p in range(0, length, lanes):
+            source = (first + k) * pixels + pixel + p
+            target = begin + p * panel + k
+            if source + (lanes - 1) * pixels + lanes <= grad.size:
+                transpose_square(grad, source, pixels, packed, target, panel)
+            else:
+                for i in range(min(lanes, count - k)):
+                    for j in range(min(lanes, length - p)):
+                        packed[target + j * panel + i] = grad[source + i * pixels + j]
+
+
+@kernel
+def correlate(  # type: ignore[no-untyped-def]
+    part, parts, x, grad, rows, columns, offsets, positions, numbers, memory, sums
+):
+    """Compute a share of the sums (chunks, G, panels of filters, cells, panel); ``grad`` is flat."""
+    G, filters_each, channels_each, plane, tile, chunks, panels, block, padded, own = numbers
+    N = x.shape[0]
+    lanes = VECTOR_BYTES // x.itemsize
+    if tile == NARROW:
+        height, panel = NARROW_ROWS, lanes
+    elif tile == WIDE:
+        height, panel = WIDE_ROWS, 2 * lanes
+    else:
+        height, panel = NINE_ROWS, 2 * lanes
+    pixels = positions.size
+    image_at = part * own
+    packed_at = image_at + padded
+    memory[image_at : image_at + own] = 0
+    begin = chunks * G * panels * part // parts
+    stop = chunks * G * panels * (part + 1) // parts
+    sums[begin * offsets.size * panel : stop * offsets.size * panel] = 0
+    while begin < stop:
+        chunk = begin // (G * panels)
+        end = min(stop, (chunk + 1) * G * panels)
+        for n in range(N * chunk // chunks, N * (chunk + 1) // chunks):
+            pad_image(x, n, rows, columns, plane, memory, image_at)
+            for unit in range(begin, end):
+                g = unit // panels % G
+                k = unit % panels * panel
+                first = (n * G + g) * filters_each + k
+                count = min(panel, filters_each - k)
+                group_at = image_at + g * channels_each * plane
+                for p in range(0, pixels, block):
+                    length = min(block, pixels - p)
+                    pack_pixels(grad, first, count, p, length, pixels, memory, packed_at, panel)
+                    for q in range(0, offsets.size, height):
+                        sums_at = (unit * offsets.size + q) * panel
+                        if tile == NARROW:
+                            taps_by_filters(
+                                NARROW_ROWS, 1, length, positions, p, memory, group_at, offsets, q,
+                                memory, packed_at, panel, sums, sums_at, panel,
+                            )  # fmt: skip
+                        elif tile == WIDE:
+                            taps_by_filters(
+                                WIDE_ROWS, 2, length, positions, p, memory, group_at, offsets, q,
+                                memory, packed_at, panel, sums, sums_at, panel,
+                            )  # fmt: skip
+                        else:
+                            taps_by_filters(
+                                NINE_ROWS, 2, length, positions, p, memory, group_at, offsets, q,
+                                memory, packed_at, panel, sums, sums_at, panel,
+                            )  # fmt: skip
+        begin = end
+
+
+@kernel
+def add_chunks(part, parts, sums, y):  # type: ignore[no-untyped-def]
+    """Add up sums (chunks, G, panels, cells, panel) in order, and store a share of the filters y (G, K / G, cells)."""
+    chunks, G, _, _, panel = sums.shape
+    _, K, cells = y.shape
+    for index in range(G * K * part // parts, G * K * (part + 1) // parts):
+        g = index // K
+        k = index - g * K
+        for q in range(cells):
+            y[g, k, q] = sums[0, g, k // panel, q, k % panel]
+        for chunk in range(1, chunks):
+            for q in range(cells):
+                y[g, k, q] += sums[chunk, g, k // panel, q, k % panel]
+
+
+def conv2d_weight_grad(
+    x: Any, grad: Any, kernel: Pair, stride: Pair, padding: Sides, dilation: Pair, groups: int
+) -> Any:
+    """Correlate each input window with the gradient of its output pixel; parameters as in the reference."""
+    N, C, H, W = x.shape
+    _, K, OH, OW = grad.shape
+    before = (padding[0][0], padding[1][0])
+    plan = make_plan(
+        N, (H, W), C // groups, K // groups, groups, kernel, (OH, OW), stride, before, dilation, x.itemsize
+    )
+    parts = parts_for(plan.work, LEAST_WORK)
+    memory = scratch(parts * plan.memory + plan.sums, x.dtype)
+    own, sums = memory[: parts * plan.memory], memory[parts * plan.memory : parts * plan.memory + plan.sums]
+    flat = np.ascontiguousarray(grad).reshape(-1)
+    run(correlate, parts, x, flat, plan.rows, plan.columns, plan.offsets, plan.positions, plan.numbers, own, sums)
+    y = np.empty((K, C // groups, *kernel), x.dtype)
+    chunks, panels = plan.numbers[5:7]
+    shape = (chunks, groups, panels, plan.offsets.size, -1)
+    run(add_chunks, parts, sums.reshape(shape), y.reshape(groups, K // groups, -1))
+    return y

@@ -1,0 +1,246 @@
+r"""The two innermost loops of convolution, and a masked copy: LLVM vector code that Numba calls like functions.
+
+Numba's own loop vectoriser will not keep a block of sums in registers; code emitted as vector operations does. Both
+loops hold a tile of ``rows`` x ``vectors`` registers, and add an outer product to it at each step::
+
+                      x: `vectors` registers of neighbouring numbers
+                     ┌────────────┬────────────┬────────────┐
+                     └────────────┴────────────┴────────────┘
+    a: one number  ┌─┐ ┌────────────┬────────────┬────────────┐
+    a row, in all  │ │ │ sum 0,0    │ sum 0,1    │ sum 0,2    │      rows x vectors multiply-adds
+    lanes of a     │ │ ├────────────┼────────────┼────────────┤      for rows + vectors loads
+    register       │ │ │ sum 1,0    │ ...        │            │
+                   └─┘ └────────────┴────────────┴────────────┘
+
+They differ in where the numbers stand: the table of offsets tells :func:`filters_by_pixels` where the pixels of each
+step begin (Dukhan's indirect convolution), and :func:`taps_by_filters` which pixels belong to each of its rows.
+
+References
+----------
+Van Zee, van de Geijn (2015), "BLIS: A Framework for Rapidly Instantiating BLAS Functionality".
+Dukhan (2019), "The Indirect Convolution Algorithm".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from minidl.kernels.cpu.vectors import INT32, Emitter
+
+__all__ = ["copy_numbers", "filters_by_pixels", "taps_by_filters", "transpose_square"]
+
+
+def emitted(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Make an intrinsic, whose integers are constants where the call's are, callable from kernels."""
+    made: Callable[..., Any] = intrinsic(prefer_literal=True)(function)
+    return made
+
+
+class TileEmitter(Emitter):
+    """Writes the loop over steps that the picture above shows."""
+
+    def __init__(self, context: Any, builder: Any, signature: Any, args: Any, like: int) -> None:
+        super().__init__(context, builder, signature.args[like].dtype)
+        self.kinds, self.args = signature.args, args
+        self.index = context.get_value_type(types.intp)
+
+    def number(self, value: int) -> Any:
+        return ir.Constant(self.index, value)
+
+    def pointer(self, i: int) -> Any:
+        """Return the address of argument i, an array, from the place on that argument i + 1 says."""
+        return self.data(self.kinds[i], self.args[i], self.args[i + 1])
+
+    def ahead(self, pointer: Any, count: int) -> Any:
+        return self.at(pointer, self.number(count))
+
+    def rows_at(self, pointer: Any, row: Any, count: int) -> list[Any]:
+        """Return the addresses of ``count`` rows that are ``row`` apart."""
+        return [self.at(pointer, self.builder.mul(row, self.number(i))) for i in range(count)]
+
+    def sums(self, steps: Any, rows: int, vectors: int, numbers: Any) -> list[list[Any]]:
+        """Emit the loop, return its registers; ``numbers(step)`` emits where a step's numbers and vectors stand."""
+        builder = self.builder
+        entry = builder.block
+        loop, done = builder.append_basic_block("steps"), builder.append_basic_block("steps.done")
+        builder.branch(loop)
+        builder.position_at_end(loop)
+        step = builder.phi(self.index)
+        step.add_incoming(self.number(0), entry)
+        before = [[builder.phi(self.vector) for _ in range(vectors)] for _ in range(rows)]
+        of_row, line = numbers(step)
+        loaded = [self.load(self.ahead(line, j * self.lanes)) for j in range(vectors)]
+        after = []
+        for i in range(rows):
+            everywhere = self.splat(builder.load(of_row(i)))
+            after.append([self.multiply_add(everywhere, loaded[j], before[i][j]) for j in range(vectors)])
+        following = builder.add(step, self.number(1))
+        step.add_incoming(following, loop)
+        for i in range(rows):
+            for j in range(vectors):
+                before[i][j].add_incoming(self.zero, entry)
+                before[i][j].add_incoming(after[i][j], loop)
+        builder.cbranch(builder.icmp_signed("<", following, steps), loop, done)
+        builder.position_at_end(done)
+        return after
+
+
+@emitted
+def filters_by_pixels(
+    typing: Any,
+    rows: Any,
+    vectors: Any,
+    steps: Any,
+    filters: Any,
+    filters_at: Any,
+    image: Any,
+    image_at: Any,
+    offsets: Any,
+    offsets_at: Any,
+    bias: Any,
+    bias_at: Any,
+    tile: Any,
+    tile_at: Any,
+    more: Any,
+) -> Any:
+    """Apply ``rows`` filters to ``vectors`` registers of neighbouring pixels, into ``tile`` (rows, pixels).
+
+    ``tile[i, p] = (tile[i, p] if more else bias[i]) + sum_k filters[k * rows + i] * image[offsets[k] + p]``, for
+    ``steps`` >= 1 of k; each array from its ``_at`` on.
+    """
+    index = types.intp
+    signature = types.void(
+        rows, vectors, index, filters, index, image, index, offsets, index, bias, index, tile, index, types.boolean
+    )
+    height, width = rows.literal_value, vectors.literal_value
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        emit = TileEmitter(context, builder, signature, args, like=3)
+        filters, image, offsets, bias, tile = (emit.pointer(i) for i in (3, 5, 7, 9, 11))
+        size = width * emit.lanes
+
+        def numbers(step: Any) -> Any:
+            column = emit.at(filters, builder.mul(step, emit.number(height)))
+            return lambda i: emit.ahead(column, i), emit.at(image, builder.load(emit.at(offsets, step)))
+
+        sums = emit.sums(args[2], height, width, numbers)
+        with builder.if_else(args[13]) as (adding, beginning):
+            with adding:
+                for i in range(height):
+                    for j in range(width):
+                        place = emit.ahead(tile, i * size + j * emit.lanes)
+                        emit.store(builder.fadd(emit.load(place), sums[i][j]), place)
+            with beginning:
+                for i in range(height):
+                    first = emit.splat(builder.load(emit.ahead(bias, i)))
+                    for j in range(width):
+                        emit.store(builder.fadd(first, sums[i][j]), emit.ahead(tile, i * size + j * emit.lanes))
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@emitted
+def taps_by_filters(
+    typing: Any,
+    rows: Any,
+    vectors: Any,
+    pixels: Any,
+    positions: Any,
+    positions_at: Any,
+    image: Any,
+    image_at: Any,
+    offsets: Any,
+    offsets_at: Any,
+    grad: Any,
+    grad_at: Any,
+    grad_row: Any,
+    tile: Any,
+    tile_at: Any,
+    tile_row: Any,
+) -> Any:
+    """Correlate ``rows`` cells of the windows with ``vectors`` registers of filters, over ``pixels`` >= 1 windows.
+
+    ``tile[i * tile_row + k] += sum_p image[offsets[i] + positions[p]] * grad[p * grad_row + k]``; each array from its
+    ``_at`` on.
+    """
+    index = types.intp
+    signature = types.void(
+        rows, vectors, index, positions, index, image, index, offsets, index, grad, index, index, tile, index, index
+    )
+    height, width = rows.literal_value, vectors.literal_value
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        emit = TileEmitter(context, builder, signature, args, like=5)
+        positions, image, offsets, grad, tile = (emit.pointer(i) for i in (3, 5, 7, 9, 12))
+        cells = [emit.at(image, builder.load(emit.ahead(offsets, i))) for i in range(height)]
+
+        def numbers(step: Any) -> Any:
+            position = builder.load(emit.at(positions, step))
+            return lambda i: emit.at(cells[i], position), emit.at(grad, builder.mul(step, args[11]))
+
+        sums = emit.sums(args[2], height, width, numbers)
+        for i, row in enumerate(emit.rows_at(tile, args[14], height)):
+            for j in range(width):
+                place = emit.ahead(row, j * emit.lanes)
+                emit.store(builder.fadd(emit.load(place), sums[i][j]), place)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@emitted
+def copy_numbers(typing: Any, target: Any, target_at: Any, source: Any, source_at: Any, count: Any) -> Any:
+    """``target[target_at : target_at + count] = source[source_at : source_at + count]``, registers at a time.
+
+    Numba's copy of a short row is one number at a time; here its end is one masked load and store.
+    """
+    index = types.intp
+    signature = types.void(target, index, source, index, index)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        emit = TileEmitter(context, builder, signature, args, like=0)
+        target, source, count = emit.pointer(0), emit.pointer(2), args[4]
+        whole = builder.sub(count, builder.srem(count, emit.number(emit.lanes)))
+        with cgutils.for_range_slice(builder, emit.number(0), whole, emit.number(emit.lanes)) as (at, _):
+            emit.store(emit.load(emit.at(source, at)), emit.at(target, at))
+        with builder.if_then(builder.icmp_signed("<", whole, count)):
+            mask = emit.below(builder.sub(count, whole), 0)
+            emit.masked_store(emit.masked_load(emit.at(source, whole), mask), emit.at(target, whole), mask)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@emitted
+def transpose_square(
+    typing: Any, source: Any, source_at: Any, source_row: Any, target: Any, target_at: Any, target_row: Any
+) -> Any:
+    """``target[j, i] = source[i, j]`` for a square as wide as a register, rows ``source_row`` and ``target_row`` apart.
+
+    Interleaving row i with row i + half, for all i, log2(lanes) times over, transposes.
+    """
+    index = types.intp
+    signature = types.void(source, index, index, target, index, index)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        emit = TileEmitter(context, builder, signature, args, like=0)
+        lanes, half = emit.lanes, emit.lanes // 2
+        rows = [emit.load(row) for row in emit.rows_at(emit.pointer(0), args[2], lanes)]
+        kind = ir.VectorType(INT32, lanes)
+        low = ir.Constant(kind, [i // 2 + i % 2 * lanes for i in range(lanes)])
+        high = ir.Constant(kind, [half + i // 2 + i % 2 * lanes for i in range(lanes)])
+        for _ in range(lanes.bit_length() - 1):
+            pairs = [(rows[i], rows[i + half]) for i in range(half)]
+            rows = [builder.shuffle_vector(a, b, which) for a, b in pairs for which in (low, high)]
+        for vector, place in zip(rows, emit.rows_at(emit.pointer(3), args[5], lanes), strict=True):
+            emit.store(vector, place)
+        return context.get_dummy_value()
+
+    return signature, codegen
