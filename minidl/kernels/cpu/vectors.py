@@ -12,7 +12,7 @@ steps. In each step one column of A meets one row of B::
          │ a0 │    │      acc      │      acc      │
          │ a1 │    │      acc      │      acc      │         C: MR * NV registers, kept over all kc steps,
          │ .. │    │      ...      │      ...      │         written once
-         │ a11│    │      acc      │      acc      │
+         │ a13│    │      acc      │      acc      │
          └────┘    └───────────────┴───────────────┘
 
 Numba's own loops won't keep such a tile in registers, so an intrinsic writes LLVM's vector operations directly. The
@@ -71,9 +71,9 @@ __all__ = ["ACCUMULATE", "COLUMN_BIAS", "RELU", "ROWS", "ROW_BIAS", "VECTORS", "
 
 ACCUMULATE, ROW_BIAS, COLUMN_BIAS, RELU = 1, 2, 4, 8
 
-#: The tile: as many accumulators as leave registers for one row of B and a broadcast. 12 x 32 float32 with AVX-512,
+#: The tile: as many accumulators as leave registers for one row of B and a broadcast. 14 x 32 float32 with AVX-512,
 #: 6 x 16 with AVX2, 8 x 12 with NEON, 4 x 8 with SSE.
-ROWS, VECTORS = {(64, 32): (12, 2), (32, 16): (6, 2), (16, 32): (8, 3)}.get((VECTOR_BYTES, VECTOR_REGISTERS), (4, 2))
+ROWS, VECTORS = {(64, 32): (14, 2), (32, 16): (6, 2), (16, 32): (8, 3)}.get((VECTOR_BYTES, VECTOR_REGISTERS), (4, 2))
 
 INT32 = ir.IntType(32)
 
@@ -103,7 +103,7 @@ class Emitter:
         self.suffix = f"v{self.lanes}f{dtype.bitwidth}"
 
     def data(self, array_type: Any, array: Any, offset: Any) -> Any:
-        """Return the address of an array's element."""
+        """Return where an array's element lies."""
         return self.at(self.context.make_array(array_type)(self.context, self.builder, array).data, offset)
 
     def at(self, pointer: Any, offset: Any) -> Any:
