@@ -32,6 +32,8 @@ class MaxPool2d(Operation):
         self, x: Any, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, size: Pair, return_indices: bool
     ) -> Any:
         values, indices = kernels.max_pool2d(x, kernel, stride, padding, dilation, size)
+        if return_indices:
+            indices = indices.astype("int64", copy=False)  # compiled, they come in half of that
         self.image = x.shape[2:]
         self.save(indices)
         return (values, indices) if return_indices else values
