@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minidl import kernels
+from minidl.kernels import reference as kernels
 
 RNG = np.random.default_rng(0)
 

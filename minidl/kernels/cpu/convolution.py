@@ -31,9 +31,10 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
+from numba.extending import overload
 
 from minidl.kernels.cpu.compiler import VECTOR_BYTES, VECTOR_REGISTERS, helper, kernel
-from minidl.kernels.cpu.convolution_tiles import copy_numbers, filters_by_pixels
+from minidl.kernels.cpu.convolution_tiles import copy_rows, filters_by_pixels
 from minidl.kernels.cpu.memory import scratch
 from minidl.kernels.cpu.threads import parts_for, run
 from minidl.kernels.reference.windows import Pair, Sides
@@ -49,31 +50,36 @@ MAIN, FEW, ONE = 0, 1, 2
 TILES = ((MAIN_ROWS, MAIN_VECTORS), (FEW_ROWS, FEW_VECTORS), (1, ONE_VECTORS))
 #: What of an image the filters go over before the next channels: half of a first-level cache.
 BLOCK_BYTES = 16 * 2**10
+#: Padded rows that are worked on at a time: a part of a second-level cache.
+BAND_BYTES = 256 * 2**10
+#: In how many bands the work is cut at least, if it has so many rows.
+PIECES = 8
 #: Multiply-adds that outweigh waking a thread.
 LEAST_WORK = 2**20
 
 
 class Layout(NamedTuple):
-    """Where the pixels of a padded image stand in a thread's memory."""
+    """Where the pixels of a padded image, or of a band of its rows, stand in a thread's memory."""
 
-    rows: np.ndarray  # (H,): where each row of the image goes in its channel's plane; -1: nowhere, it is not needed
-    columns: np.ndarray  # (W,): and each column in its row
+    lines: np.ndarray  # (H,): in which line of its phase each row of the image stands
+    phases: np.ndarray  # (H,): and where the phase begins in the channel's plane
+    columns: np.ndarray  # (W,): where each column stands in its row; -1: nowhere, it is not needed
     plane: int  # numbers of a channel
     width: int  # numbers from an output row to the next
-    phases: Pair
-    height: int
+    height: int  # lines of a phase
+    stride: Pair
+    whole_rows: bool  # whether the columns are neighbours there, and the rows one ``width`` apart
 
 
 def layout(image: Pair, needed: Pair, stride: Pair, before: Pair, spread: Pair) -> Layout:
     """Lay out planes of ``needed`` pixels: ``before`` zeros, then an image's with ``spread - 1`` zeros between them."""
     height, width = (-(-needed[axis] // stride[axis]) for axis in (0, 1))
-    tables = []
-    for axis, step, phase in ((0, width, stride[1] * height * width), (1, 1, height * width)):
-        place = before[axis] + spread[axis] * np.arange(image[axis])
-        inside = (place >= 0) & (place < needed[axis])
-        table = place % stride[axis] * phase + place // stride[axis] * step
-        tables.append(np.where(inside, table, -1))
-    return Layout(tables[0], tables[1], stride[0] * stride[1] * height * width, width, stride, height)
+    row, column = (before[axis] + spread[axis] * np.arange(image[axis]) for axis in (0, 1))
+    columns = column % stride[1] * height * width + column // stride[1]
+    columns = np.where((column >= 0) & (column < needed[1]), columns, -1)
+    phases = row % stride[0] * (stride[1] * height * width)
+    plane = stride[0] * stride[1] * height * width
+    return Layout(row // stride[0], phases, columns, plane, width, height, stride, stride == spread == (1, 1))
 
 
 def needed_pixels(size: Pair, stride: Pair, kernel: Pair, dilation: Pair) -> Pair:
@@ -84,7 +90,7 @@ def needed_pixels(size: Pair, stride: Pair, kernel: Pair, dilation: Pair) -> Pai
 
 def cell_offsets(channels: int, kernel: Pair, dilation: Pair, place: Layout) -> np.ndarray:
     """Return how far each cell (c, r, s) of a window stands from the window's beginning."""
-    (vertical, horizontal), height, width = place.phases, place.height, place.width
+    (vertical, horizontal), height, width = place.stride, place.height, place.width
     r = np.arange(kernel[0]) * dilation[0]
     s = np.arange(kernel[1]) * dilation[1]
     down = r % vertical * horizontal * height * width + r // vertical * width
@@ -96,13 +102,24 @@ def cell_offsets(channels: int, kernel: Pair, dilation: Pair, place: Layout) -> 
 class Plan(NamedTuple):
     """What :func:`convolve` knows of a geometry."""
 
-    rows: np.ndarray
-    columns: np.ndarray
+    place: tuple[Any, ...]  # lines, phases, columns, plane, width, height, whole rows
     offsets: np.ndarray
-    numbers: tuple[int, ...]  # groups, filters and channels of a group, cells, plane, width, tile, block, memory
+    # groups, filters and channels of a group, cells, tile, channels of a block, panels of a group, rows of a band,
+    # numbers of the padded band, and of all memory of a thread
+    numbers: tuple[int, ...]
     tile_rows: int
-    memory: int  # numbers of one thread's part of the workspace
+    memory: int
     work: int  # multiply-adds
+
+
+def up(count: int, step: int) -> int:
+    """Round up to a multiple."""
+    return -(-count // step) * step
+
+
+def place_of(layout: Layout) -> tuple[Any, ...]:
+    """Return what :func:`pad_image` needs to know."""
+    return (*layout[:6], layout.whole_rows)
 
 
 @lru_cache(maxsize=256)
@@ -120,28 +137,38 @@ def make_plan(
     dilation: Pair,
     itemsize: int,
 ) -> Plan:
-    """Lay out the image and choose a tile, for filters (of a group) and channels (of a group)."""
-    place = layout(image, needed_pixels(size, stride, kernel, dilation), stride, before, spread)
+    """Lay out the image and choose tile and blocks; filters and channels are those of a group."""
     lanes = VECTOR_BYTES // itemsize
-    pixels = (size[0] - 1) * place.width + size[1]
-    up = lambda count, step: -(-count // step) * step  # noqa: E731
+    width = layout(image, needed_pixels(size, stride, kernel, dilation), stride, before, spread).width
+    # A band: output rows whose pixels stay in the second-level cache, and few enough to share out.
+    line = groups * channels * stride[0] * stride[1] * width * itemsize
+    reach = dilation[0] * (kernel[0] - 1) // stride[0]
+    band = min(size[0], max(BAND_BYTES // line - reach, reach, 1))
+    band = min(band, max(4, -(-size[0] * images // PIECES)))
+    band = -(-size[0] // -(-size[0] // band))
+    place = layout(image, needed_pixels((band, size[1]), stride, kernel, dilation), stride, before, spread)
+    pixels = (band - 1) * width + size[1]
+
     if filters == 1:
         tile = ONE
     else:
         tile = min((MAIN, FEW), key=lambda i: up(filters, TILES[i][0]) * up(pixels, TILES[i][1] * lanes))
     panel = TILES[tile][1] * lanes
-    block = max(1, BLOCK_BYTES // (itemsize * (panel + (kernel[0] - 1) * dilation[0] * place.width)))
-    block = min(channels, max(block, -(-128 // (kernel[0] * kernel[1]))))
-    block = -(-channels // -(-channels // block))  # of equal size
+    # A block: channels of which a panel's windows stay in the first-level cache, beside the filters.
+    cells = kernel[0] * kernel[1]
+    block = max(BLOCK_BYTES // (itemsize * (panel + reach * width)), -(-128 // cells))
+    block = -(-channels // -(-channels // block))
+    # If all channels do, as many panels as there is room for: the filters are read once for them.
+    together = 1
+    if block == channels:
+        together = max(1, (BLOCK_BYTES // (itemsize * channels) - reach * width) // panel)
     tall = up(filters, TILES[tile][0]) if block < channels else TILES[tile][0]
     padded = up(groups * channels * place.plane + panel + lanes, lanes)
     memory = padded + tall * panel + 2 * VECTOR_BYTES
-    numbers = (
-        groups, filters, channels, kernel[0] * kernel[1], place.plane, place.width, tile, block, padded, memory
-    )  # fmt: skip
-    work = images * groups * filters * channels * kernel[0] * kernel[1] * size[0] * size[1]
+    numbers = (groups, filters, channels, cells, tile, block, together, band, padded, memory)
+    work = images * groups * filters * channels * cells * size[0] * size[1]
     offsets = cell_offsets(channels, kernel, dilation, place)
-    return Plan(place.rows, place.columns, offsets, numbers, TILES[tile][0], memory, work)
+    return Plan(place_of(place), offsets, numbers, TILES[tile][0], memory, work)
 
 
 @kernel
@@ -160,90 +187,142 @@ def pack_filters(filters, height, packed):  # type: ignore[no-untyped-def]
                         at += height
 
 
+def copy_lines(x, n, c, begin, end, first, count, padded, at, width):  # type: ignore[no-untyped-def]
+    """Copy rows ``begin`` .. ``end`` of a channel, ``count`` columns from ``first`` on, to lines ``width`` apart."""
+    raise NotImplementedError("only compiled code calls this")
+
+
+@overload(copy_lines)
+def copy_lines_of(x, n, c, begin, end, first, count, padded, at, width):  # type: ignore[no-untyped-def]
+    def of_neighbours(x, n, c, begin, end, first, count, padded, at, width):  # type: ignore[no-untyped-def]
+        _, C, H, W = x.shape
+        source = ((n * C + c) * H + begin) * W + first
+        if count == W and count == width:
+            copy_rows(padded, at, 0, x, source, 0, 1, (end - begin) * width)
+        else:
+            copy_rows(padded, at, width, x, source, W, end - begin, count)
+
+    def of_any(x, n, c, begin, end, first, count, padded, at, width):  # type: ignore[no-untyped-def]
+        for i in range(begin, end):
+            for j in range(count):
+                padded[at + j] = x[n, c, i, first + j]
+            at += width
+
+    return of_neighbours if x.layout == "C" else of_any
+
+
 @helper
-def pad_image(x, n, rows, columns, plane, padded, begin):  # type: ignore[no-untyped-def]
-    """Copy image n between the zeros of ``padded``, from ``begin`` on, to where the tables say."""
+def pad_image(x, n, place, line, padded, begin):  # type: ignore[no-untyped-def]
+    """Copy what is needed of image n, from output row ``line`` on, between the zeros of ``padded``."""
+    lines, phases, columns, plane, width, height, whole_rows = place
     C, H, W = x.shape[1:]
+    first, last = 0, H
+    while first < H and lines[first] < line:
+        first += 1
+    while last > first and lines[last - 1] >= line + height:
+        last -= 1
+    left, right = 0, W
+    while left < W and columns[left] < 0:
+        left += 1
+    while right > left and columns[right - 1] < 0:
+        right -= 1
+    if first == last or left == right:
+        return
     for c in range(C):
-        for i in range(H):
-            if rows[i] >= 0:
-                at = begin + c * plane + rows[i]
-                for j in range(W):
-                    if columns[j] >= 0:
-                        padded[at + columns[j]] = x[n, c, i, j]
+        if whole_rows:
+            at = begin + c * plane + (lines[first] - line) * width + columns[left]
+            copy_lines(x, n, c, first, last, left, right - left, padded, at, width)
+        else:
+            for i in range(first, last):
+                at = begin + c * plane + phases[i] + (lines[i] - line) * width
+                for j in range(left, right):
+                    padded[at + columns[j]] = x[n, c, i, j]
 
 
 @kernel
-def convolve(part, parts, x, filters, bias, rows, columns, offsets, numbers, memory, y):  # type: ignore[no-untyped-def]
-    """Compute a share of the panels of pixels of ``y`` (N, K, OH, OW), for all filters."""
-    G, filters_each, channels_each, cells, plane, width, tile, block, padded, own = numbers
+def convolve(part, parts, x, filters, bias, place, offsets, numbers, memory, y):  # type: ignore[no-untyped-def]
+    """Compute a share of the bands of rows of ``y`` (N, K, OH, OW), for all filters."""
+    G, filters_each, channels_each, cells, tile, block, together, band, padded, own = numbers
+    plane, width = place[3], place[4]
     N, _, OH, OW = y.shape
+    lanes = VECTOR_BYTES // x.itemsize
     if tile == MAIN:
-        height, vectors = MAIN_ROWS, MAIN_VECTORS
+        height, panel = MAIN_ROWS, MAIN_VECTORS * lanes
     elif tile == FEW:
-        height, vectors = FEW_ROWS, FEW_VECTORS
+        height, panel = FEW_ROWS, FEW_VECTORS * lanes
     else:
-        height, vectors = 1, ONE_VECTORS
-    panel = vectors * (VECTOR_BYTES // x.itemsize)
-    pixels = (OH - 1) * width + OW
-    panels = (pixels + panel - 1) // panel
+        height, panel = 1, ONE_VECTORS * lanes
     filter_panels = (filters_each + height - 1) // height
+    bands = (OH + band - 1) // band
     image_at = part * own
     sums_at = image_at + padded
     memory[image_at:sums_at] = 0
-    flat = y.reshape(-1)
-    loaded = -1
-    for index in range(N * panels * part // parts, N * panels * (part + 1) // parts):
-        n = index // panels
-        begin = (index - n * panels) * panel
-        if n != loaded:
-            pad_image(x, n, rows, columns, plane, memory, image_at)
-            loaded = n
+    for unit in range(N * bands * part // parts, N * bands * (part + 1) // parts):
+        n = unit // bands
+        line = (unit - n * bands) * band
+        if bands > 1:
+            memory[image_at:sums_at] = 0
+        pad_image(x, n, place, line, memory, image_at)
+        pixels = (min(band, OH - line) - 1) * width + OW
         for g in range(G):
-            for c in range(0, channels_each, block):
-                last = c + block >= channels_each
-                steps = (min(c + block, channels_each) - c) * cells
-                pixels_at = image_at + g * channels_each * plane + begin
-                for q in range(filter_panels):
-                    k = q * height
-                    filters_at = ((g * filter_panels + q) * channels_each + c) * cells * height
-                    bias_at = (g * filter_panels + q) * height
-                    tile_at = sums_at if block >= channels_each else sums_at + k * panel
-                    if tile == MAIN:
-                        filters_by_pixels(
-                            MAIN_ROWS, MAIN_VECTORS, steps, filters, filters_at, memory, pixels_at, offsets, c * cells,
-                            bias, bias_at, memory, tile_at, c > 0,
-                        )  # fmt: skip
-                    elif tile == FEW:
-                        filters_by_pixels(
-                            FEW_ROWS, FEW_VECTORS, steps, filters, filters_at, memory, pixels_at, offsets, c * cells,
-                            bias, bias_at, memory, tile_at, c > 0,
-                        )  # fmt: skip
-                    else:
-                        filters_by_pixels(
-                            1, ONE_VECTORS, steps, filters, filters_at, memory, pixels_at, offsets, c * cells,
-                            bias, bias_at, memory, tile_at, c > 0,
-                        )  # fmt: skip
-                    if last:
-                        count = min(height, filters_each - k)
-                        first = (n * G + g) * filters_each + k
-                        store_rows(memory, tile_at, panel, begin, width, count, flat, first, OH, OW)
+            first = (n * G + g) * filters_each
+            for p in range(0, pixels, together * panel):
+                for c in range(0, channels_each, block):
+                    steps = (min(c + block, channels_each) - c) * cells
+                    for q in range(filter_panels):
+                        k = q * height
+                        filters_at = ((g * filter_panels + q) * channels_each + c) * cells * height
+                        bias_at = (g * filter_panels + q) * height
+                        tile_at = sums_at if block >= channels_each else sums_at + k * panel
+                        for begin in range(p, min(p + together * panel, pixels), panel):
+                            size = panel
+                            pixels_at = image_at + g * channels_each * plane + begin
+                            if tile == ONE:
+                                filters_by_pixels(
+                                    1, ONE_VECTORS, steps, filters, filters_at, memory, pixels_at, offsets, c * cells,
+                                    bias, bias_at, memory, tile_at, c > 0,
+                                )  # fmt: skip
+                            elif tile == FEW:
+                                filters_by_pixels(
+                                    FEW_ROWS, FEW_VECTORS, steps, filters, filters_at, memory, pixels_at, offsets,
+                                    c * cells, bias, bias_at, memory, tile_at, c > 0,
+                                )  # fmt: skip
+                            elif pixels - begin <= lanes:
+                                size = lanes
+                                filters_by_pixels(
+                                    MAIN_ROWS, 1, steps, filters, filters_at, memory, pixels_at, offsets, c * cells,
+                                    bias, bias_at, memory, tile_at, c > 0,
+                                )  # fmt: skip
+                            elif pixels - begin <= 2 * lanes:
+                                size = 2 * lanes
+                                filters_by_pixels(
+                                    MAIN_ROWS, 2, steps, filters, filters_at, memory, pixels_at, offsets, c * cells,
+                                    bias, bias_at, memory, tile_at, c > 0,
+                                )  # fmt: skip
+                            else:
+                                filters_by_pixels(
+                                    MAIN_ROWS, MAIN_VECTORS, steps, filters, filters_at, memory, pixels_at, offsets,
+                                    c * cells, bias, bias_at, memory, tile_at, c > 0,
+                                )  # fmt: skip
+                            if c + block >= channels_each:
+                                count = min(height, filters_each - k)
+                                store_rows(memory, tile_at, size, begin, width, count, y, first + k, line)
 
 
 @helper
-def store_rows(memory, tile_at, panel, begin, width, count, flat, first, rows, columns):  # type: ignore[no-untyped-def]
-    """Store a tile's pixels, except those of windows that wrap around: planes ``first`` .. ``first + count``."""
+def store_rows(memory, tile_at, panel, begin, width, count, y, first, line):  # type: ignore[no-untyped-def]
+    """Store a tile's pixels but those of windows that wrap around, into planes ``first`` .. ``first + count``."""
+    OH, OW = y.shape[2:]
     p = begin
     while p < begin + panel:
         i = p // width
         j = p - i * width
-        if i >= rows:
+        if line + i >= OH:
             return
-        length = min(begin + panel - p, columns - j)
+        length = min(begin + panel - p, OW - j)
         if length > 0:
-            for k in range(count):
-                to = ((first + k) * rows + i) * columns + j
-                copy_numbers(flat, to, memory, tile_at + k * panel + p - begin, length)
+            to = (first * OH + line + i) * OW + j
+            copy_rows(y, to, OH * OW, memory, tile_at + p - begin, panel, count, length)
         p += width - j
 
 
@@ -259,10 +338,7 @@ def execute(plan: Plan, x: Any, filters: Any, bias: Any, y: Any) -> Any:
         packed_bias[:, :filters_each] = bias.reshape(groups, filters_each)
     parts = parts_for(plan.work, LEAST_WORK)
     memory = scratch(parts * plan.memory, x.dtype)
-    run(
-        convolve, parts, x, packed, packed_bias.reshape(-1), plan.rows, plan.columns, plan.offsets, plan.numbers,
-        memory, y,
-    )  # fmt: skip
+    run(convolve, parts, x, packed, packed_bias.reshape(-1), plan.place, plan.offsets, plan.numbers, memory, y)
     return y
 
 

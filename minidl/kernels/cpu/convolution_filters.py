@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minidl.kernels.cpu.compiler import VECTOR_BYTES, VECTOR_REGISTERS, helper, kernel
-from minidl.kernels.cpu.convolution import LEAST_WORK, cell_offsets, layout, needed_pixels, pad_image
+from minidl.kernels.cpu.convolution import LEAST_WORK, cell_offsets, layout, needed_pixels, pad_image, place_of, up
 from minidl.kernels.cpu.convolution_tiles import taps_by_filters, transpose_square
 from minidl.kernels.cpu.memory import scratch
 from minidl.kernels.cpu.threads import parts_for, run
@@ -49,8 +49,7 @@ PIECES = 8
 class Plan(NamedTuple):
     """What :func:`correlate` knows of a geometry."""
 
-    rows: np.ndarray
-    columns: np.ndarray
+    place: tuple[Any, ...]
     offsets: np.ndarray
     positions: np.ndarray
     numbers: tuple[int, ...]
@@ -76,7 +75,6 @@ def make_plan(
     """Lay out the image, choose a tile, cut the batch; filters and channels are those of a group."""
     place = layout(image, needed_pixels(size, stride, kernel, dilation), stride, before, (1, 1))
     lanes = VECTOR_BYTES // itemsize
-    up = lambda count, step: -(-count // step) * step  # noqa: E731
     cells = channels * kernel[0] * kernel[1]
     tile = NARROW
     if filters > lanes:
@@ -93,8 +91,8 @@ def make_plan(
     memory = padded + block * panel + 2 * VECTOR_BYTES
     sums = chunks * groups * panels * offsets.size * panel
     work = images * groups * filters * cells * pixels
-    numbers = (groups, filters, channels, place.plane, tile, chunks, panels, block, padded, memory)
-    return Plan(place.rows, place.columns, offsets, positions, numbers, memory, sums, work)
+    numbers = (groups, filters, channels, tile, chunks, panels, block, padded, memory)
+    return Plan(place_of(place), offsets, positions, numbers, memory, sums, work)
 
 
 @helper
@@ -118,10 +116,11 @@ def pack_pixels(grad, first, count, pixel, length, pixels, packed, begin, panel)
 
 @kernel
 def correlate(  # type: ignore[no-untyped-def]
-    part, parts, x, grad, rows, columns, offsets, positions, numbers, memory, sums
+    part, parts, x, grad, place, offsets, positions, numbers, memory, sums
 ):
     """Compute a share of the sums (chunks, G, panels of filters, cells, panel); ``grad`` is flat."""
-    G, filters_each, channels_each, plane, tile, chunks, panels, block, padded, own = numbers
+    G, filters_each, channels_each, tile, chunks, panels, block, padded, own = numbers
+    plane = place[3]
     N = x.shape[0]
     lanes = VECTOR_BYTES // x.itemsize
     if tile == NARROW:
@@ -141,7 +140,7 @@ def correlate(  # type: ignore[no-untyped-def]
         chunk = begin // (G * panels)
         end = min(stop, (chunk + 1) * G * panels)
         for n in range(N * chunk // chunks, N * (chunk + 1) // chunks):
-            pad_image(x, n, rows, columns, plane, memory, image_at)
+            pad_image(x, n, place, 0, memory, image_at)
             for unit in range(begin, end):
                 g = unit // panels % G
                 k = unit % panels * panel
@@ -200,9 +199,9 @@ def conv2d_weight_grad(
     memory = scratch(parts * plan.memory + plan.sums, x.dtype)
     own, sums = memory[: parts * plan.memory], memory[parts * plan.memory : parts * plan.memory + plan.sums]
     flat = np.ascontiguousarray(grad).reshape(-1)
-    run(correlate, parts, x, flat, plan.rows, plan.columns, plan.offsets, plan.positions, plan.numbers, own, sums)
+    run(correlate, parts, x, flat, plan.place, plan.offsets, plan.positions, plan.numbers, own, sums)
     y = np.empty((K, C // groups, *kernel), x.dtype)
-    chunks, panels = plan.numbers[5:7]
+    chunks, panels = plan.numbers[4:6]
     shape = (chunks, groups, panels, plan.offsets.size, -1)
     run(add_chunks, parts, sums.reshape(shape), y.reshape(groups, K // groups, -1))
     return y

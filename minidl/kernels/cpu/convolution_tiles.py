@@ -33,7 +33,7 @@ from numba.extending import intrinsic
 
 from minidl.kernels.cpu.vectors import INT32, Emitter
 
-__all__ = ["copy_numbers", "filters_by_pixels", "taps_by_filters", "transpose_square"]
+__all__ = ["copy_rows", "filters_by_pixels", "taps_by_filters", "transpose_square"]
 
 
 def emitted(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -196,23 +196,39 @@ def taps_by_filters(
 
 
 @emitted
-def copy_numbers(typing: Any, target: Any, target_at: Any, source: Any, source_at: Any, count: Any) -> Any:
-    """``target[target_at : target_at + count] = source[source_at : source_at + count]``, registers at a time.
+def copy_rows(
+    typing: Any,
+    target: Any,
+    target_at: Any,
+    target_row: Any,
+    source: Any,
+    source_at: Any,
+    source_row: Any,
+    rows: Any,
+    count: Any,
+) -> Any:
+    """Copy ``rows`` rows of ``count`` numbers, ``target_row`` and ``source_row`` apart, from the ``_at`` on.
 
-    Numba's copy of a short row is one number at a time; here its end is one masked load and store.
+    Numba copies the ends of short rows one number at a time; here an end is one masked load and store.
     """
     index = types.intp
-    signature = types.void(target, index, source, index, index)
+    signature = types.void(target, index, index, source, index, index, index, index)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         emit = TileEmitter(context, builder, signature, args, like=0)
-        target, source, count = emit.pointer(0), emit.pointer(2), args[4]
-        whole = builder.sub(count, builder.srem(count, emit.number(emit.lanes)))
-        with cgutils.for_range_slice(builder, emit.number(0), whole, emit.number(emit.lanes)) as (at, _):
-            emit.store(emit.load(emit.at(source, at)), emit.at(target, at))
-        with builder.if_then(builder.icmp_signed("<", whole, count)):
-            mask = emit.below(builder.sub(count, whole), 0)
-            emit.masked_store(emit.masked_load(emit.at(source, whole), mask), emit.at(target, whole), mask)
+        target, source, (rows, count) = emit.pointer(0), emit.pointer(3), args[6:]
+        step = emit.number(emit.lanes)
+        rest = builder.and_(count, emit.number(emit.lanes - 1))
+        whole = builder.sub(count, rest)
+        mask = emit.below(rest, 0)
+        some = builder.icmp_signed("!=", rest, emit.number(0))
+        with cgutils.for_range(builder, rows) as row:
+            to = emit.at(target, builder.mul(row.index, args[2]))
+            come = emit.at(source, builder.mul(row.index, args[5]))
+            with cgutils.for_range_slice(builder, emit.number(0), whole, step) as (at, _):
+                emit.store(emit.load(emit.at(come, at)), emit.at(to, at))
+            with builder.if_then(some):
+                emit.masked_store(emit.masked_load(emit.at(come, whole), mask), emit.at(to, whole), mask)
         return context.get_dummy_value()
 
     return signature, codegen

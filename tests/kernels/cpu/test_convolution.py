@@ -67,7 +67,8 @@ class Case:
 
     def check(self) -> None:
         for got, expected in zip(self.results(True), self.results(False), strict=True):
-            assert got.shape == expected.shape and got.dtype == expected.dtype
+            assert got.shape == expected.shape
+            assert got.dtype == expected.dtype
             with np.errstate(all="ignore"):
                 finite = expected[np.isfinite(expected)]
                 scale = abs(finite).max(initial=1)
