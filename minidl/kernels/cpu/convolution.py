@@ -263,7 +263,8 @@ def convolve(part, parts, x, filters, bias, place, offsets, numbers, memory, y):
         if bands > 1:
             memory[image_at:sums_at] = 0
         pad_image(x, n, place, line, memory, image_at)
-        pixels = (min(band, OH - line) - 1) * width + OW
+        end = min(line + band, OH)
+        pixels = (end - line - 1) * width + OW
         for g in range(G):
             first = (n * G + g) * filters_each
             for p in range(0, pixels, together * panel):
@@ -306,18 +307,18 @@ def convolve(part, parts, x, filters, bias, place, offsets, numbers, memory, y):
                                 )  # fmt: skip
                             if c + block >= channels_each:
                                 count = min(height, filters_each - k)
-                                store_rows(memory, tile_at, size, begin, width, count, y, first + k, line)
+                                store_rows(memory, tile_at, size, begin, width, count, y, first + k, line, end)
 
 
 @helper
-def store_rows(memory, tile_at, panel, begin, width, count, y, first, line):  # type: ignore[no-untyped-def]
+def store_rows(memory, tile_at, panel, begin, width, count, y, first, line, end):  # type: ignore[no-untyped-def]
     """Store a tile's pixels but those of windows that wrap around, into planes ``first`` .. ``first + count``."""
     OH, OW = y.shape[2:]
     p = begin
     while p < begin + panel:
         i = p // width
         j = p - i * width
-        if line + i >= OH:
+        if line + i >= end:
             return
         length = min(begin + panel - p, OW - j)
         if length > 0:
