@@ -39,9 +39,7 @@ conv2d_weight_grad = either(
 # through 16 units lie. Its three kernels are chosen alike.
 LEAST_UNITS = 1000  # steps x sequences x units
 
-lstm = either(
-    reference.lstm, "recurrent", lambda x, h, *rest: x.shape[0] * h.shape[0] * h.shape[1] >= LEAST_UNITS
-)
+lstm = either(reference.lstm, "recurrent", lambda x, h, *rest: x.shape[0] * h.shape[0] * h.shape[1] >= LEAST_UNITS)
 lstm_grad = either(reference.lstm_grad, "recurrent", lambda grad_output, *rest: grad_output.size >= LEAST_UNITS)
 lstm_weight_grads = either(
     reference.lstm_weight_grads, "recurrent", lambda grad_gates, *rest: grad_gates.size >= 4 * LEAST_UNITS
@@ -75,7 +73,6 @@ avg_pool2d_grad = either(
 # lose milliseconds where another process or thread is busy (256: 24,000 us instead of 150; the kernel 357).
 LEAST_MULTIPLICATIONS = 10**6
 LEAST_SIDE = 16  # of the result: for a few rows or columns, packing costs more than multiplying
-
 
 
 def large_product(x: Any, y: Any, bias: Any = None) -> bool:

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from minidl.errors import ArgumentError
+from minidl.kernels.cpu.memory import keep_memory
 
 __all__ = ["active", "either", "load", "usable"]
 
@@ -49,7 +50,8 @@ def either(reference: Callable[..., Any], file: str, worth: Callable[..., bool])
     @functools.wraps(reference)
     def kernel(*args: Any) -> Any:
         nonlocal compiled
-        if worth(*args) and usable(args[0]):  # in this order: a small network never asks for Numba
+        # in this order: a backward pass that is differentiated calls with tensors; a small network never asks for Numba
+        if type(args[0]) is np.ndarray and worth(*args) and usable(args[0]):
             if compiled is None:
                 compiled = getattr(load(file), name)
             return compiled(*args)
@@ -65,6 +67,7 @@ def usable(array: Any) -> bool:
 
 def load(file: str) -> ModuleType:
     """Import a file of compiled kernels."""
+    keep_memory()
     return importlib.import_module(f"minidl.kernels.cpu.{file}")
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from minidl import kernels
 from minidl.autograd import Operation
 from minidl.errors import MiniDLError, ShapeError
 from minidl.ops.arguments import into, shape_of, takes_tensors
@@ -42,8 +43,8 @@ class Matmul(Operation):
         self.shapes = x.shape, y.shape
         if x.ndim > 2 and y.ndim == 2:  # one large product instead of many small ones
             rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])  # (..., N, D) -> (M, D)
-            return (rows @ y).reshape(x.shape[:-1] + y.shape[1:])  # (M, U) -> (..., N, U)
-        return x @ y
+            return kernels.matmul(rows, y).reshape(x.shape[:-1] + y.shape[1:])  # (M, U) -> (..., N, U)
+        return kernels.matmul(x, y)
 
     def backward(self, grad: Any) -> Any:
         x, y = self.saved
@@ -64,17 +65,17 @@ class Matmul(Operation):
                 grad_y = (x.swapaxes(-1, -2) @ column).reshape((*x_shape[:-2], x_shape[-1]))  # (..., D)
         elif len(y_shape) == 2:  # (..., N, D) @ (D, U) -> (..., N, U)
             if self.needs[0]:
-                grad_x = grad @ y.T
+                grad_x = kernels.matmul(grad, y.T)
             if self.needs[1]:
                 if len(x_shape) > 2:
                     rows = math.prod(x_shape[:-1])
                     x, grad = x.reshape((rows, x_shape[-1])), grad.reshape((rows, y_shape[1]))
-                grad_y = x.T @ grad
+                grad_y = kernels.matmul(x.T, grad)
         else:  # (..., N, D) @ (..., D, U) -> (..., N, U)
             if self.needs[0]:
-                grad_x = grad @ y.swapaxes(-1, -2)
+                grad_x = kernels.matmul(grad, y.swapaxes(-1, -2))
             if self.needs[1]:
-                grad_y = x.swapaxes(-1, -2) @ grad
+                grad_y = kernels.matmul(x.swapaxes(-1, -2), grad)
         return grad_x, grad_y
 
     def explain(self, error: Exception, arrays: Sequence[Any]) -> MiniDLError:
@@ -544,9 +545,8 @@ class Linear(Operation):
         self.save(x if self.needs[1] else None, weight if self.needs[0] else None)
         self.x_shape, self.transposed = x.shape, transposed
         rows = x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])  # (..., D) -> (N, D)
-        y = rows @ (weight.T if transposed else weight)  # (N, D) @ (D, U) -> (N, U)
-        if bias is not None:
-            y += bias
+        matrix = weight.T if transposed else weight  # (N, D) @ (D, U) -> (N, U)
+        y = kernels.matmul(rows, matrix) if bias is None else kernels.affine(rows, matrix, bias)
         return y if x.ndim == 2 else y.reshape((*x.shape[:-1], y.shape[1]))  # (N, U) -> (..., U)
 
     def backward(self, grad: Any) -> Any:
@@ -557,11 +557,12 @@ class Linear(Operation):
             x = None if x is None else x.reshape((rows, self.x_shape[-1]))  # (..., D) -> (N, D)
         grad_x = grad_weight = None
         if self.needs[0]:
-            grad_x = grad @ (weight if self.transposed else weight.T)  # (N, U) @ (U, D) -> (N, D)
+            grad_x = kernels.matmul(grad, weight if self.transposed else weight.T)  # (N, U) @ (U, D) -> (N, D)
             if len(self.x_shape) != 2:
                 grad_x = grad_x.reshape(self.x_shape)  # (N, D) -> (..., D)
         if self.needs[1]:
-            grad_weight = grad.T @ x if self.transposed else x.T @ grad  # (U, D) or (D, U)
+            # (U, D) or (D, U)
+            grad_weight = kernels.matmul(grad.T, x) if self.transposed else kernels.matmul(x.T, grad)
         if len(self.needs) == 2:
             return grad_x, grad_weight
         return grad_x, grad_weight, grad.sum(axis=0) if self.needs[2] else None

@@ -211,7 +211,3 @@ def test_adding_rows(dtype: str) -> None:
         assert got.dtype == rows.dtype
         np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
     assert not kernels.add_rows(rows[:0], indices[:0], 6).any()
-
-
-def test_the_active_implementation_has_a_name() -> None:
-    assert kernels.active() == "reference"

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import numba
+import numba.extending
 from numba.core.caching import FunctionCache
 from numba.core.registry import cpu_target
 
-__all__ = ["FEATURES", "HAS_FMA", "VECTOR_BYTES", "VECTOR_REGISTERS", "helper", "kernel"]
+__all__ = ["FEATURES", "HAS_FMA", "VECTOR_BYTES", "VECTOR_REGISTERS", "helper", "intrinsic", "kernel"]
 
 
 def kernel(function: Callable[..., Any]) -> Any:
@@ -36,6 +37,11 @@ def kernel(function: Callable[..., Any]) -> Any:
 def helper(function: Callable[..., Any]) -> Any:
     """Compile a function that only kernels call: it becomes part of them, and needs no cache of its own."""
     return numba.njit(function, nogil=True, error_model="numpy")
+
+
+def intrinsic(function: Callable[..., Any]) -> Any:
+    """Make a function that kernels call out of one that types its arguments and writes its LLVM instructions."""
+    return numba.extending.intrinsic(function)
 
 
 class _KernelCache(FunctionCache):

@@ -49,11 +49,12 @@ def matmul(x: Any, y: Any) -> Any:
     """Return ``x @ y`` for matrices (M, K) and (K, N), or batches of them that broadcast."""
     if x.ndim == 2 and y.ndim == 2:
         out = np.empty((x.shape[0], y.shape[1]), x.dtype)
-        product(x, y, out, ONE, ONE, 0, out)
+        product(_regular(x), _regular(y), out, ONE, ONE, 0, out)
         return out
     batch = np.broadcast_shapes(x.shape[:-2], y.shape[:-2])
     out = np.empty((*batch, x.shape[-2], y.shape[-1]), x.dtype)
     if out.size:
+        x, y = _regular(x), _regular(y)
         first_x, first_y = x[(0,) * (x.ndim - 2)], y[(0,) * (y.ndim - 2)]
         product(first_x, first_y, out, _places(x, batch), _places(y, batch), 0, out)
     return out
@@ -62,12 +63,22 @@ def matmul(x: Any, y: Any) -> Any:
 def affine(x: Any, weight: Any, bias: Any, relu: bool = False) -> Any:
     """Return ``x @ weight + bias`` for matrices (N, D) and (D, U) and a vector (U,), and its ReLU if wanted."""
     out = np.empty((x.shape[0], weight.shape[1]), x.dtype)
-    product(x, weight, out, ONE, ONE, COLUMN_BIAS | RELU if relu else COLUMN_BIAS, np.ascontiguousarray(bias))
+    mode = COLUMN_BIAS | RELU if relu else COLUMN_BIAS
+    product(_regular(x), _regular(weight), out, ONE, ONE, mode, np.ascontiguousarray(bias))
     return out
 
 
 #: Where the only matrix of a batch of one begins.
 ONE = np.zeros(1, np.int64)
+
+
+def _regular(x: Any) -> Any:
+    """Return ``x``, or a copy if its strides are no multiples of an element: a field of records."""
+    last = x.itemsize - 1
+    for stride in x.strides:
+        if stride & last:
+            return np.ascontiguousarray(x)
+    return x
 
 
 def _places(x: Any, batch: tuple[int, ...]) -> Any:

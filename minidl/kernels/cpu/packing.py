@@ -20,9 +20,8 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
 
-from minidl.kernels.cpu.compiler import helper
+from minidl.kernels.cpu.compiler import helper, intrinsic
 from minidl.kernels.cpu.vectors import Emitter, lanes
 
 __all__ = ["element", "pack"]

@@ -57,15 +57,13 @@ Dukhan (2019), "The Indirect Convolution Algorithm".
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
-from minidl.kernels.cpu.compiler import HAS_FMA, VECTOR_BYTES, VECTOR_REGISTERS
+from minidl.kernels.cpu.compiler import HAS_FMA, VECTOR_BYTES, VECTOR_REGISTERS, intrinsic
 
 __all__ = ["ACCUMULATE", "COLUMN_BIAS", "RELU", "ROWS", "ROW_BIAS", "VECTORS", "lanes", "microkernel"]
 
@@ -159,7 +157,7 @@ class Emitter:
 LAYOUTS: dict[str, tuple[str, ...]] = {"packed": (), "rows": ("row",), "table": ("table", "table_at")}
 
 
-def microkernel(rows: int, vectors: int, a: str = "packed", b: str = "packed") -> Callable[..., None]:
+def microkernel(rows: int, vectors: int, a: str = "packed", b: str = "packed") -> Any:
     """Make the intrinsic for tiles of MR = ``rows`` rows and ``vectors`` vectors of columns.
 
     Parameters
