@@ -238,17 +238,13 @@ class LstmLayer(Operation):
         )
         T, N, D = x.shape
         U = h0.shape[1]
-        flat = grad_gates.reshape(T * N, 4 * U)
         grad_x = grad_weight_ih = grad_weight_hh = grad_bias = None
         if self.needs[0]:
-            grad_x = (flat @ weight_ih).reshape(T, N, D)
-        if self.needs[3]:
-            grad_weight_ih = flat.T @ x.reshape(T * N, D)  # (4U, D)
-        if self.needs[4]:
-            before = kernels.previous_states(output, h0, self.reverse)
-            grad_weight_hh = flat.T @ before.reshape(T * N, U)  # (4U, U)
-        if True in self.needs[5:]:
-            grad_bias = flat.sum(axis=0)  # (4U,)
+            grad_x = (grad_gates.reshape(T * N, 4 * U) @ weight_ih).reshape(T, N, D)
+        if True in self.needs[3:]:
+            grad_weight_ih, grad_weight_hh, grad_bias = kernels.lstm_weight_grads(
+                grad_gates, x, h0, output, self.reverse
+            )
         grads = (grad_x, grad_h0, grad_c0, grad_weight_ih, grad_weight_hh, grad_bias, grad_bias)
         return grads[: len(self.needs)]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from minidl.backend import namespace
 
-__all__ = ["lstm", "lstm_grad", "previous_states"]
+__all__ = ["lstm", "lstm_grad", "lstm_weight_grads", "previous_states"]
 
 
 def steps(length: int, reverse: bool) -> range:
@@ -108,3 +108,24 @@ def lstm_grad(
         grad_h = grad_z @ weight_hh
         grad_c = grad_c * f
     return grad_gates, grad_h, grad_c
+
+
+def lstm_weight_grads(grad_gates: Any, x: Any, h0: Any, output: Any, reverse: bool) -> tuple[Any, Any, Any]:
+    """Return the gradients of an LSTM layer's weights.
+
+    Parameters
+    ----------
+    grad_gates : array (T, N, 4U)
+        What :func:`lstm_grad` returned.
+    x, h0, output, reverse
+        What :func:`lstm` was given and returned.
+
+    Returns
+    -------
+    grad_weight_ih, grad_weight_hh, grad_bias : array (4U, D), (4U, U) and (4U,)
+    """
+    T, N, D = x.shape
+    U = h0.shape[1]
+    flat = grad_gates.reshape(T * N, 4 * U)
+    before = previous_states(output, h0, reverse)
+    return flat.T @ x.reshape(T * N, D), flat.T @ before.reshape(T * N, U), flat.sum(axis=0)
