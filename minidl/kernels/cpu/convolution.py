@@ -31,10 +31,9 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba.extending import overload
 
 from minidl.kernels.cpu.compiler import VECTOR_BYTES, VECTOR_REGISTERS, helper, kernel
-from minidl.kernels.cpu.convolution_tiles import copy_rows, filters_by_pixels
+from minidl.kernels.cpu.convolution_tiles import copy_number, copy_rows, filters_by_pixels
 from minidl.kernels.cpu.memory import scratch
 from minidl.kernels.cpu.threads import parts_for, run
 from minidl.kernels.reference.windows import Pair, Sides
@@ -50,6 +49,8 @@ MAIN, FEW, ONE = 0, 1, 2
 TILES = ((MAIN_ROWS, MAIN_VECTORS), (FEW_ROWS, FEW_VECTORS), (1, ONE_VECTORS))
 #: What of an image the filters go over before the next channels: half of a first-level cache.
 BLOCK_BYTES = 16 * 2**10
+#: Sums that are stored at once.
+TILE_BYTES = 8 * 2**10
 #: Padded rows that are worked on at a time: a part of a second-level cache.
 BAND_BYTES = 256 * 2**10
 #: In how many bands the work is cut at least, if it has so many rows.
@@ -161,10 +162,11 @@ def make_plan(
     # If all channels do, as many panels as there is room for: the filters are read once for them.
     together = 1
     if block == channels:
-        together = max(1, (BLOCK_BYTES // (itemsize * channels) - reach * width) // panel)
+        together = (BLOCK_BYTES // (itemsize * channels) - reach * width) // panel
+        together = max(1, min(together, TILE_BYTES // (itemsize * TILES[tile][0] * panel), -(-pixels // panel)))
     tall = up(filters, TILES[tile][0]) if block < channels else TILES[tile][0]
     padded = up(groups * channels * place.plane + panel + lanes, lanes)
-    memory = padded + tall * panel + 2 * VECTOR_BYTES
+    memory = padded + tall * together * panel + 2 * VECTOR_BYTES
     numbers = (groups, filters, channels, cells, tile, block, together, band, padded, memory)
     work = images * groups * filters * channels * cells * size[0] * size[1]
     offsets = cell_offsets(channels, kernel, dilation, place)
@@ -187,35 +189,20 @@ def pack_filters(filters, height, packed):  # type: ignore[no-untyped-def]
                         at += height
 
 
-def copy_lines(x, n, c, begin, end, first, count, padded, at, width):  # type: ignore[no-untyped-def]
-    """Copy rows ``begin`` .. ``end`` of a channel, ``count`` columns from ``first`` on, to lines ``width`` apart."""
-    raise NotImplementedError("only compiled code calls this")
+Image = tuple[int, ...]
 
 
-@overload(copy_lines)
-def copy_lines_of(x, n, c, begin, end, first, count, padded, at, width):  # type: ignore[no-untyped-def]
-    def of_neighbours(x, n, c, begin, end, first, count, padded, at, width):  # type: ignore[no-untyped-def]
-        _, C, H, W = x.shape
-        source = ((n * C + c) * H + begin) * W + first
-        if count == W and count == width:
-            copy_rows(padded, at, 0, x, source, 0, 1, (end - begin) * width)
-        else:
-            copy_rows(padded, at, width, x, source, W, end - begin, count)
-
-    def of_any(x, n, c, begin, end, first, count, padded, at, width):  # type: ignore[no-untyped-def]
-        for i in range(begin, end):
-            for j in range(count):
-                padded[at + j] = x[n, c, i, first + j]
-            at += width
-
-    return of_neighbours if x.layout == "C" else of_any
+def image_of(x: Any) -> Image:
+    """Return the address of an array (N, C, H, W), its shape and its strides in numbers: any layout is one to Numba."""
+    address: int = x.__array_interface__["data"][0]
+    return (address, *x.shape, *[stride // x.itemsize for stride in x.strides])
 
 
 @helper
 def pad_image(x, n, place, line, padded, begin):  # type: ignore[no-untyped-def]
     """Copy what is needed of image n, from output row ``line`` on, between the zeros of ``padded``."""
+    address, _, C, H, W, image, channel, row, column = x
     lines, phases, columns, plane, width, height, whole_rows = place
-    C, H, W = x.shape[1:]
     first, last = 0, H
     while first < H and lines[first] < line:
         first += 1
@@ -228,15 +215,23 @@ def pad_image(x, n, place, line, padded, begin):  # type: ignore[no-untyped-def]
         right -= 1
     if first == last or left == right:
         return
+    count = right - left
     for c in range(C):
-        if whole_rows:
-            at = begin + c * plane + (lines[first] - line) * width + columns[left]
-            copy_lines(x, n, c, first, last, left, right - left, padded, at, width)
+        source = n * image + c * channel + first * row + left * column
+        at = begin + c * plane + phases[first] + (lines[first] - line) * width + columns[left]
+        if whole_rows and column == 1 and row == width and count == width:
+            copy_rows(padded, at, 0, address, source, 0, 1, (last - first) * width)
+        elif whole_rows and column == 1:
+            copy_rows(padded, at, width, address, source, row, last - first, count)
         else:
             for i in range(first, last):
                 at = begin + c * plane + phases[i] + (lines[i] - line) * width
-                for j in range(left, right):
-                    padded[at + columns[j]] = x[n, c, i, j]
+                if whole_rows:
+                    copy_rows(padded, at + columns[left], 1, address, source, column, count, 1)
+                else:
+                    for j in range(left, right):
+                        copy_number(padded, at + columns[j], address, source + (j - left) * column)
+                source += row
 
 
 @kernel
@@ -245,7 +240,7 @@ def convolve(part, parts, x, filters, bias, place, offsets, numbers, memory, y):
     G, filters_each, channels_each, cells, tile, block, together, band, padded, own = numbers
     plane, width = place[3], place[4]
     N, _, OH, OW = y.shape
-    lanes = VECTOR_BYTES // x.itemsize
+    lanes = VECTOR_BYTES // y.itemsize
     if tile == MAIN:
         height, panel = MAIN_ROWS, MAIN_VECTORS * lanes
     elif tile == FEW:
@@ -253,6 +248,7 @@ def convolve(part, parts, x, filters, bias, place, offsets, numbers, memory, y):
     else:
         height, panel = 1, ONE_VECTORS * lanes
     filter_panels = (filters_each + height - 1) // height
+    row = together * panel
     bands = (OH + band - 1) // band
     image_at = part * own
     sums_at = image_at + padded
@@ -263,8 +259,7 @@ def convolve(part, parts, x, filters, bias, place, offsets, numbers, memory, y):
         if bands > 1:
             memory[image_at:sums_at] = 0
         pad_image(x, n, place, line, memory, image_at)
-        end = min(line + band, OH)
-        pixels = (end - line - 1) * width + OW
+        pixels = (min(band, OH - line) - 1) * width + OW
         for g in range(G):
             first = (n * G + g) * filters_each
             for p in range(0, pixels, together * panel):
@@ -275,55 +270,55 @@ def convolve(part, parts, x, filters, bias, place, offsets, numbers, memory, y):
                         filters_at = ((g * filter_panels + q) * channels_each + c) * cells * height
                         bias_at = (g * filter_panels + q) * height
                         tile_at = sums_at if block >= channels_each else sums_at + k * panel
-                        for begin in range(p, min(p + together * panel, pixels), panel):
-                            size = panel
+                        stop = min(p + together * panel, pixels)
+                        for begin in range(p, stop, panel):
+                            at = tile_at + begin - p
                             pixels_at = image_at + g * channels_each * plane + begin
                             if tile == ONE:
                                 filters_by_pixels(
                                     1, ONE_VECTORS, steps, filters, filters_at, memory, pixels_at, offsets, c * cells,
-                                    bias, bias_at, memory, tile_at, c > 0,
+                                    bias, bias_at, memory, at, row, c > 0,
                                 )  # fmt: skip
                             elif tile == FEW:
                                 filters_by_pixels(
                                     FEW_ROWS, FEW_VECTORS, steps, filters, filters_at, memory, pixels_at, offsets,
-                                    c * cells, bias, bias_at, memory, tile_at, c > 0,
+                                    c * cells, bias, bias_at, memory, at, row, c > 0,
                                 )  # fmt: skip
-                            elif pixels - begin <= lanes:
-                                size = lanes
+                            elif stop - begin <= lanes:
                                 filters_by_pixels(
                                     MAIN_ROWS, 1, steps, filters, filters_at, memory, pixels_at, offsets, c * cells,
-                                    bias, bias_at, memory, tile_at, c > 0,
+                                    bias, bias_at, memory, at, row, c > 0,
                                 )  # fmt: skip
-                            elif pixels - begin <= 2 * lanes:
-                                size = 2 * lanes
+                            elif stop - begin <= 2 * lanes:
                                 filters_by_pixels(
                                     MAIN_ROWS, 2, steps, filters, filters_at, memory, pixels_at, offsets, c * cells,
-                                    bias, bias_at, memory, tile_at, c > 0,
+                                    bias, bias_at, memory, at, row, c > 0,
                                 )  # fmt: skip
                             else:
                                 filters_by_pixels(
                                     MAIN_ROWS, MAIN_VECTORS, steps, filters, filters_at, memory, pixels_at, offsets,
-                                    c * cells, bias, bias_at, memory, tile_at, c > 0,
+                                    c * cells, bias, bias_at, memory, at, row, c > 0,
                                 )  # fmt: skip
-                            if c + block >= channels_each:
-                                count = min(height, filters_each - k)
-                                store_rows(memory, tile_at, size, begin, width, count, y, first + k, line, end)
+                        if c + block >= channels_each:
+                            count = min(height, filters_each - k)
+                            store_rows(memory, tile_at, row, p, stop, width, count, y, first + k, line)
 
 
 @helper
-def store_rows(memory, tile_at, panel, begin, width, count, y, first, line, end):  # type: ignore[no-untyped-def]
-    """Store a tile's pixels but those of windows that wrap around, into planes ``first`` .. ``first + count``."""
+def store_rows(memory, tile_at, tile_row, begin, stop, width, count, y, first, line):  # type: ignore[no-untyped-def]
+    """Store pixels ``begin`` .. ``stop``, but those of windows that wrap around, into ``count`` planes from ``first``.
+
+    Pixels count from output row ``line`` on.
+    """
     OH, OW = y.shape[2:]
     p = begin
-    while p < begin + panel:
+    while p < stop:
         i = p // width
         j = p - i * width
-        if line + i >= end:
-            return
-        length = min(begin + panel - p, OW - j)
+        length = min(stop - p, OW - j)
         if length > 0:
             to = (first * OH + line + i) * OW + j
-            copy_rows(y, to, OH * OW, memory, tile_at + p - begin, panel, count, length)
+            copy_rows(y, to, OH * OW, memory, tile_at + p - begin, tile_row, count, length)
         p += width - j
 
 
@@ -339,7 +334,9 @@ def execute(plan: Plan, x: Any, filters: Any, bias: Any, y: Any) -> Any:
         packed_bias[:, :filters_each] = bias.reshape(groups, filters_each)
     parts = parts_for(plan.work, LEAST_WORK)
     memory = scratch(parts * plan.memory, x.dtype)
-    run(convolve, parts, x, packed, packed_bias.reshape(-1), plan.place, plan.offsets, plan.numbers, memory, y)
+    run(
+        convolve, parts, image_of(x), packed, packed_bias.reshape(-1), plan.place, plan.offsets, plan.numbers, memory, y
+    )
     return y
 
 

@@ -24,7 +24,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minidl.kernels.cpu.compiler import VECTOR_BYTES, VECTOR_REGISTERS, helper, kernel
-from minidl.kernels.cpu.convolution import LEAST_WORK, cell_offsets, layout, needed_pixels, pad_image, place_of, up
+from minidl.kernels.cpu.convolution import (
+    LEAST_WORK,
+    cell_offsets,
+    image_of,
+    layout,
+    needed_pixels,
+    pad_image,
+    place_of,
+    up,
+)
 from minidl.kernels.cpu.convolution_tiles import taps_by_filters, transpose_square
 from minidl.kernels.cpu.memory import scratch
 from minidl.kernels.cpu.threads import parts_for, run
@@ -121,8 +130,8 @@ def correlate(  # type: ignore[no-untyped-def]
     """Compute a share of the sums (chunks, G, panels of filters, cells, panel); ``grad`` is flat."""
     G, filters_each, channels_each, tile, chunks, panels, block, padded, own = numbers
     plane = place[3]
-    N = x.shape[0]
-    lanes = VECTOR_BYTES // x.itemsize
+    N = x[1]
+    lanes = VECTOR_BYTES // grad.itemsize
     if tile == NARROW:
         height, panel = NARROW_ROWS, lanes
     elif tile == WIDE:
@@ -199,7 +208,7 @@ def conv2d_weight_grad(
     memory = scratch(parts * plan.memory + plan.sums, x.dtype)
     own, sums = memory[: parts * plan.memory], memory[parts * plan.memory : parts * plan.memory + plan.sums]
     flat = np.ascontiguousarray(grad).reshape(-1)
-    run(correlate, parts, x, flat, plan.place, plan.offsets, plan.positions, plan.numbers, own, sums)
+    run(correlate, parts, image_of(x), flat, plan.place, plan.offsets, plan.positions, plan.numbers, own, sums)
     y = np.empty((K, C // groups, *kernel), x.dtype)
     chunks, panels = plan.numbers[4:6]
     shape = (chunks, groups, panels, plan.offsets.size, -1)

@@ -33,7 +33,7 @@ from numba.extending import intrinsic
 
 from minidl.kernels.cpu.vectors import INT32, Emitter
 
-__all__ = ["copy_rows", "filters_by_pixels", "taps_by_filters", "transpose_square"]
+__all__ = ["copy_number", "copy_rows", "filters_by_pixels", "taps_by_filters", "transpose_square"]
 
 
 def emitted(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -54,7 +54,9 @@ class TileEmitter(Emitter):
         return ir.Constant(self.index, value)
 
     def pointer(self, i: int) -> Any:
-        """Return the address of argument i, an array, from the place on that argument i + 1 says."""
+        """Return where argument i, an array or the address of one, has the element that argument i + 1 says."""
+        if isinstance(self.kinds[i], types.Integer):
+            return self.at(self.builder.inttoptr(self.args[i], self.scalar.as_pointer()), self.args[i + 1])
         return self.data(self.kinds[i], self.args[i], self.args[i + 1])
 
     def ahead(self, pointer: Any, count: int) -> Any:
@@ -107,40 +109,56 @@ def filters_by_pixels(
     bias_at: Any,
     tile: Any,
     tile_at: Any,
+    tile_row: Any,
     more: Any,
 ) -> Any:
-    """Apply ``rows`` filters to ``vectors`` registers of neighbouring pixels, into ``tile`` (rows, pixels).
+    """Apply ``rows`` filters to ``vectors`` registers of neighbouring pixels, into rows ``tile_row`` apart of ``tile``.
 
     ``tile[i, p] = (tile[i, p] if more else bias[i]) + sum_k filters[k * rows + i] * image[offsets[k] + p]``, for
     ``steps`` >= 1 of k; each array from its ``_at`` on.
     """
     index = types.intp
     signature = types.void(
-        rows, vectors, index, filters, index, image, index, offsets, index, bias, index, tile, index, types.boolean
+        rows,
+        vectors,
+        index,
+        filters,
+        index,
+        image,
+        index,
+        offsets,
+        index,
+        bias,
+        index,
+        tile,
+        index,
+        index,
+        types.boolean,
     )
     height, width = rows.literal_value, vectors.literal_value
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         emit = TileEmitter(context, builder, signature, args, like=3)
         filters, image, offsets, bias, tile = (emit.pointer(i) for i in (3, 5, 7, 9, 11))
-        size = width * emit.lanes
 
         def numbers(step: Any) -> Any:
             column = emit.at(filters, builder.mul(step, emit.number(height)))
             return lambda i: emit.ahead(column, i), emit.at(image, builder.load(emit.at(offsets, step)))
 
         sums = emit.sums(args[2], height, width, numbers)
-        with builder.if_else(args[13]) as (adding, beginning):
+        lines = [
+            [emit.ahead(row, j * emit.lanes) for j in range(width)] for row in emit.rows_at(tile, args[13], height)
+        ]
+        with builder.if_else(args[14]) as (adding, beginning):
             with adding:
                 for i in range(height):
                     for j in range(width):
-                        place = emit.ahead(tile, i * size + j * emit.lanes)
-                        emit.store(builder.fadd(emit.load(place), sums[i][j]), place)
+                        emit.store(builder.fadd(emit.load(lines[i][j]), sums[i][j]), lines[i][j])
             with beginning:
                 for i in range(height):
                     first = emit.splat(builder.load(emit.ahead(bias, i)))
                     for j in range(width):
-                        emit.store(builder.fadd(first, sums[i][j]), emit.ahead(tile, i * size + j * emit.lanes))
+                        emit.store(builder.fadd(first, sums[i][j]), lines[i][j])
         return context.get_dummy_value()
 
     return signature, codegen
@@ -209,9 +227,12 @@ def copy_rows(
 ) -> Any:
     """Copy ``rows`` rows of ``count`` numbers, ``target_row`` and ``source_row`` apart, from the ``_at`` on.
 
+    The source is an array of the target's type, or the address of one, as an integer.
+
     Numba copies the ends of short rows one number at a time; here an end is one masked load and store.
     """
     index = types.intp
+    source = source if isinstance(source, types.Array) else index
     signature = types.void(target, index, index, source, index, index, index, index)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -229,6 +250,19 @@ def copy_rows(
                 emit.store(emit.load(emit.at(come, at)), emit.at(to, at))
             with builder.if_then(some):
                 emit.masked_store(emit.masked_load(emit.at(come, whole), mask), emit.at(to, whole), mask)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@emitted
+def copy_number(typing: Any, target: Any, target_at: Any, source: Any, source_at: Any) -> Any:
+    """``target[target_at] = source[source_at]``, where the source is an address."""
+    signature = types.void(target, types.intp, types.intp, types.intp)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        emit = TileEmitter(context, builder, signature, args, like=0)
+        builder.store(builder.load(emit.pointer(2)), emit.pointer(0))
         return context.get_dummy_value()
 
     return signature, codegen
