@@ -65,6 +65,7 @@ class Adam(Optimizer):
 
     #: Whether eps is added before the bias correction of the root, as in Keras: the paper's "epsilon hat".
     epsilon_hat: ClassVar[bool] = False
+    compiled = "adam"
 
     def __init__(
         self,
@@ -115,6 +116,13 @@ class Adam(Optimizer):
         xp.divide(m, t, out=t)
         t *= lr * root / (1 - beta1**step)
         return t
+
+    def constants(self, group: Mapping[str, Any], state: Mapping[str, Any]) -> tuple[float, ...]:
+        step = state["step"]
+        beta1, beta2 = group["betas"]
+        root = (1 - beta2**step) ** 0.5
+        eps = group["eps"] if self.epsilon_hat else group["eps"] * root
+        return 1 - beta1, beta2, 1 - beta2, eps, group["lr"] * root / (1 - beta1**step)
 
 
 SLOTS = {"exp_avg": 0.0, "exp_avg_sq": 0.0}

@@ -61,6 +61,8 @@ class SGD(Optimizer):
     ``torch.optim.SGD``. Sutskever et al. 2013, "On the importance of initialization and momentum in deep learning".
     """
 
+    compiled = "sgd"
+
     def __init__(
         self,
         params: Iterable[Any],
@@ -119,6 +121,10 @@ class SGD(Optimizer):
                 g = velocity
         xp.multiply(g, group["lr"], out=t)
         return t
+
+    def constants(self, group: Mapping[str, Any], state: Mapping[str, Any]) -> tuple[float, ...]:
+        later = 1.0 if state["step"] > 1 else 0.0
+        return group["lr"], group["momentum"], later, 1 - group["dampening"], 1.0 if group["nesterov"] else 0.0
 
     def _load_one(self, index: int, p: Any, saved: Mapping[str, Any]) -> dict[str, Any]:
         loaded = super()._load_one(index, p, saved)

@@ -1,0 +1,98 @@
+"""Steps of optimisers in one pass over each parameter, where NumPy makes a pass for each operation of the formula.
+
+Adam reads four arrays and writes three; in a dozen calls of NumPy each of them comes through the cache several times,
+and a small network waits for the calls themselves. Every operation here rounds as NumPy's does, in the same order and
+without contracting a product and a sum into one, so it makes no difference to a single bit which of the two runs, and
+when training goes from one to the other.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from minidl.kernels.cpu.compiler import kernel
+from minidl.kernels.cpu.threads import parts_for, run
+
+__all__ = ["adam", "sgd"]
+
+LEAST_WORK = 2**15  # elements that are worth a thread
+
+
+@kernel
+def adam_share(part: int, parts: int, p: Any, g: Any, m: Any, v: Any, highest: Any, numbers: Any) -> None:
+    """Take share ``part`` of flat arrays through :func:`adam`."""
+    start, stop = p.size * part // parts, p.size * (part + 1) // parts
+    p, g, m, v, highest = p[start:stop], g[start:stop], m[start:stop], v[start:stop], highest[start:stop]
+    sign, decay, shrink = numbers[0], numbers[1], numbers[2]
+    rest1, beta2, rest2, eps, scale, amsgrad = numbers[3], numbers[4], numbers[5], numbers[6], numbers[7], numbers[8]
+    for i in range(p.size):
+        x = g[i] * sign
+        if decay != 0:
+            x += p[i] * decay
+        m[i] += (x - m[i]) * rest1
+        spread = v[i] * beta2 + (x * x) * rest2
+        v[i] = spread
+        if amsgrad != 0:
+            if spread > highest[i] or spread != spread:  # a NaN stays: nothing is larger
+                highest[i] = spread
+            spread = highest[i]
+        p[i] = p[i] * shrink - m[i] / (math.sqrt(spread) + eps) * scale
+
+
+def adam(p: Any, g: Any, slots: Any, numbers: tuple[float, ...]) -> None:
+    """Change a flat parameter and its moments in place, as :class:`minidl.optim.Adam` does.
+
+    Parameters
+    ----------
+    p, g : arrays (P,)
+        The parameter and its gradient.
+    slots : two or three arrays (P,)
+        The mean gradient, the mean square, and, for AMSGrad, the largest mean square so far.
+    numbers : tuple of float
+        The sign of the gradient; what weight decay adds of the parameter to the gradient, and what it leaves of the
+        parameter; ``1 - beta1``, ``beta2``, ``1 - beta2``, eps, and the learning rate with the bias corrections.
+    """
+    amsgrad = len(slots) == 3
+    constants = np.array((*numbers, amsgrad), p.dtype)
+    run(adam_share, parts_for(p.size, LEAST_WORK), p, g, slots[0], slots[1], slots[2 if amsgrad else 1], constants)
+
+
+@kernel
+def sgd_share(part: int, parts: int, p: Any, g: Any, velocity: Any, numbers: Any) -> None:
+    """Take share ``part`` of flat arrays through :func:`sgd`."""
+    start, stop = p.size * part // parts, p.size * (part + 1) // parts
+    p, g, velocity = p[start:stop], g[start:stop], velocity[start:stop]
+    sign, decay, shrink, rate = numbers[0], numbers[1], numbers[2], numbers[3]
+    momentum, keep, add, nesterov = numbers[4], numbers[5], numbers[6], numbers[7]
+    for i in range(p.size):
+        x = g[i] * sign
+        if decay != 0:
+            x += p[i] * decay
+        if momentum != 0:
+            speed = x
+            if keep != 0:
+                speed = velocity[i] * momentum + x * add
+            velocity[i] = speed
+            x = speed * momentum + x if nesterov != 0 else speed
+        p[i] = p[i] * shrink - x * rate
+
+
+def sgd(p: Any, g: Any, slots: Any, numbers: tuple[float, ...]) -> None:
+    """Change a flat parameter and its velocity in place, as :class:`minidl.optim.SGD` does.
+
+    Parameters
+    ----------
+    p, g : arrays (P,)
+        The parameter and its gradient.
+    slots : none or one array (P,)
+        The velocity.
+    numbers : tuple of float
+        The sign of the gradient; what weight decay adds of the parameter to the gradient, and what it leaves of the
+        parameter; the learning rate, the momentum, 0 at the first step and else 1, ``1 - dampening``, and 1 for
+        Nesterov's momentum, else 0.
+    """
+    constants = np.array(numbers, p.dtype)
+    run(sgd_share, parts_for(p.size, LEAST_WORK), p, g, slots[0] if slots else g, constants)
