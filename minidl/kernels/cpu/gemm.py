@@ -81,12 +81,26 @@ def _regular(x: Any) -> Any:
     return x
 
 
+class _Writable:
+    """The first element of a matrix, without the mark that it is only to be read."""
+
+    def __init__(self, x: Any) -> None:
+        data = x.__array_interface__["data"][0], False
+        self.__array_interface__ = {"shape": (1, 1), "typestr": x.dtype.str, "data": data, "version": 3}
+
+
+def _corner(x: Any) -> Any:
+    """Return an array that begins where ``x`` does, of the one kind that the kernel is compiled for."""
+    corner = x[:1, :1]  # contiguous, whatever the strides
+    return corner if corner.flags.writeable else np.asarray(_Writable(x))
+
+
 def _places(x: Any, batch: tuple[int, ...]) -> Any:
     """Return where each matrix of a batch that broadcasts begins, in elements from the first."""
     offsets = np.zeros((), np.int64)
     for size, stride in zip(x.shape[:-2], x.strides[:-2], strict=True):
         offsets = np.add.outer(offsets, np.arange(size) * (stride // x.itemsize))
-    return np.broadcast_to(offsets, batch).ravel()
+    return np.broadcast_to(offsets, batch).flatten()
 
 
 def product(x: Any, y: Any, out: Any, x_at: Any, y_at: Any, mode: int, bias: Any) -> None:
@@ -113,8 +127,8 @@ def product(x: Any, y: Any, out: Any, x_at: Any, y_at: Any, mode: int, bias: Any
     room = (mc + nc) * kc + 4 * VECTOR_BYTES // item  # of each thread: a block of A, one of B, and a vector after each
     (x_row, x_column), (y_row, y_column) = x.strides, y.strides
     run(
-        multiply, parts, by_rows, by_columns, M, N, K, x[:1, :1], x_at, x_row // item, x_column // item,
-        y[:1, :1], y_at, y_row // item, y_column // item, out.reshape(-1), mode, bias.reshape(-1),
+        multiply, parts, by_rows, by_columns, M, N, K, _corner(x), x_at, x_row // item, x_column // item,
+        _corner(y), y_at, y_row // item, y_column // item, out.reshape(-1), mode, bias.reshape(-1),
         scratch(parts * room, x.dtype), room, mc, nc, kc,
     )  # fmt: skip
 
