@@ -41,14 +41,14 @@ from minidl.kernels.reference.windows import Pair, Sides
 
 __all__ = ["conv2d_weight_grad"]
 
-# Tiles, as rows (cells of a window) x registers (filters): many cells where one register holds all filters, else two
-# registers; nine cells for the most common kernel.
+# Tiles, as rows (cells of a window) x registers (filters); for kernels five or three wide, so many neighbouring cells
+# share an address.
 if VECTOR_REGISTERS >= 32:
-    NARROW_ROWS, WIDE_ROWS, NINE_ROWS = 25, 12, 9
+    FIVE_NARROW_ROWS, FIVE_ROWS, THREE_ROWS, ANY_ROWS = 25, 10, 9, 8
 else:
-    NARROW_ROWS, WIDE_ROWS, NINE_ROWS = 12, 6, 5
-NARROW, WIDE, NINE = 0, 1, 2
-TILES = ((NARROW_ROWS, 1), (WIDE_ROWS, 2), (NINE_ROWS, 2))
+    FIVE_NARROW_ROWS, FIVE_ROWS, THREE_ROWS, ANY_ROWS = 10, 5, 6, 6
+FIVE_NARROW, FIVE, THREE, ANY = 0, 1, 2, 3
+TILES = ((FIVE_NARROW_ROWS, 1), (FIVE_ROWS, 2), (THREE_ROWS, 2), (ANY_ROWS, 2))
 #: Pixels that are packed at a time: half of a first-level cache at two registers each.
 BLOCK_PIXELS = 16 * 2**10 // (2 * VECTOR_BYTES)
 #: In how many pieces the work is cut at least, where the batch is large enough.
@@ -85,9 +85,11 @@ def make_plan(
     place = layout(image, needed_pixels(size, stride, kernel, dilation), stride, before, (1, 1))
     lanes = VECTOR_BYTES // itemsize
     cells = channels * kernel[0] * kernel[1]
-    tile = NARROW
-    if filters > lanes:
-        tile = min((WIDE, NINE), key=lambda i: up(cells, TILES[i][0]))
+    tile = ANY
+    if stride[1] == dilation[1] == 1 and kernel[1] % 5 == 0:
+        tile = FIVE_NARROW if filters <= lanes else FIVE
+    elif stride[1] == dilation[1] == 1 and kernel[1] % 3 == 0:
+        tile = THREE
     height, panel = TILES[tile][0], TILES[tile][1] * lanes
     offsets = np.zeros(up(cells, height), np.int64)
     offsets[:cells] = cell_offsets(channels, kernel, dilation, place)
@@ -132,12 +134,15 @@ def correlate(  # type: ignore[no-untyped-def]
     plane = place[3]
     N = x[1]
     lanes = VECTOR_BYTES // grad.itemsize
-    if tile == NARROW:
-        height, panel = NARROW_ROWS, lanes
-    elif tile == WIDE:
-        height, panel = WIDE_ROWS, 2 * lanes
+    panel = 2 * lanes
+    if tile == FIVE_NARROW:
+        height, panel = FIVE_NARROW_ROWS, lanes
+    elif tile == FIVE:
+        height = FIVE_ROWS
+    elif tile == THREE:
+        height = THREE_ROWS
     else:
-        height, panel = NINE_ROWS, 2 * lanes
+        height = ANY_ROWS
     pixels = positions.size
     image_at = part * own
     packed_at = image_at + padded
@@ -161,19 +166,24 @@ def correlate(  # type: ignore[no-untyped-def]
                     pack_pixels(grad, first, count, p, length, pixels, memory, packed_at, panel)
                     for q in range(0, offsets.size, height):
                         sums_at = (unit * offsets.size + q) * panel
-                        if tile == NARROW:
+                        if tile == FIVE_NARROW:
                             taps_by_filters(
-                                NARROW_ROWS, 1, length, positions, p, memory, group_at, offsets, q,
+                                FIVE_NARROW_ROWS, 1, 5, length, positions, p, memory, group_at, offsets, q,
                                 memory, packed_at, panel, sums, sums_at, panel,
                             )  # fmt: skip
-                        elif tile == WIDE:
+                        elif tile == FIVE:
                             taps_by_filters(
-                                WIDE_ROWS, 2, length, positions, p, memory, group_at, offsets, q,
+                                FIVE_ROWS, 2, 5, length, positions, p, memory, group_at, offsets, q,
+                                memory, packed_at, panel, sums, sums_at, panel,
+                            )  # fmt: skip
+                        elif tile == THREE:
+                            taps_by_filters(
+                                THREE_ROWS, 2, 3, length, positions, p, memory, group_at, offsets, q,
                                 memory, packed_at, panel, sums, sums_at, panel,
                             )  # fmt: skip
                         else:
                             taps_by_filters(
-                                NINE_ROWS, 2, length, positions, p, memory, group_at, offsets, q,
+                                ANY_ROWS, 2, 1, length, positions, p, memory, group_at, offsets, q,
                                 memory, packed_at, panel, sums, sums_at, panel,
                             )  # fmt: skip
         begin = end
