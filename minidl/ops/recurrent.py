@@ -240,10 +240,10 @@ class LstmLayer(Operation):
         U = h0.shape[1]
         grad_x = grad_weight_ih = grad_weight_hh = grad_bias = None
         if self.needs[0]:
-            grad_x = (grad_gates.reshape(T * N, 4 * U) @ weight_ih).reshape(T, N, D)
+            grad_x = kernels.matmul(grad_gates.reshape(T * N, 4 * U), weight_ih).reshape(T, N, D)
         if True in self.needs[3:]:
             grad_weight_ih, grad_weight_hh, grad_bias = kernels.lstm_weight_grads(
-                grad_gates, x, h0, output, self.reverse
+                grad_gates, x, h0, output, self.reverse, weight_hh.strides[0] < weight_hh.strides[1]
             )
         grads = (grad_x, grad_h0, grad_c0, grad_weight_ih, grad_weight_hh, grad_bias, grad_bias)
         return grads[: len(self.needs)]

@@ -313,15 +313,24 @@ def lstm_grad(
     return rows[: T * N].reshape(T, N, 4 * U), grad_h, grad_c
 
 
-def lstm_weight_grads(grad_gates: Any, x: Any, h0: Any, output: Any, reverse: bool) -> tuple[Any, Any, Any]:
+def lstm_weight_grads(
+    grad_gates: Any, x: Any, h0: Any, output: Any, reverse: bool, transposed: bool
+) -> tuple[Any, Any, Any]:
     """Return the gradients of the weights and the bias: arguments and results as in the reference."""
     T, N, D = x.shape
     U = h0.shape[1]
     if T == 0 or N == 0 or U == 0:
-        return reference.lstm_weight_grads(grad_gates, x, h0, output, reverse)
-    flat = grad_gates.reshape(T * N, 4 * U)
-    first, later, before = (flat[-N:], flat[:-N], output[1:]) if reverse else (flat[:N], flat[N:], output[:-1])
-    grad_weight_hh = matmul(first.T, h0)  # rather than copying all states, only to put h0 beside them
-    if T > 1:
-        grad_weight_hh += matmul(later.T, before.reshape(-1, U))
-    return matmul(flat.T, x.reshape(T * N, D)), grad_weight_hh, flat.sum(axis=0)
+        return reference.lstm_weight_grads(grad_gates, x, h0, output, reverse, transposed)
+    states = np.empty((T, N, D + U + 1), x.dtype)  # what each step's product started from: one product for all
+    states[:, :, :D] = x
+    before = states[:, :, D : D + U]
+    if reverse:
+        before[-1], before[:-1] = h0, output[1:]
+    else:
+        before[0], before[1:] = h0, output[:-1]
+    states[:, :, -1] = 1
+    grads = matmul(states.reshape(T * N, -1).T, grad_gates.reshape(T * N, 4 * U))
+    weights = grads[:D].T, grads[D:-1].T
+    if not transposed:
+        weights = np.ascontiguousarray(weights[0]), np.ascontiguousarray(weights[1])
+    return *weights, grads[-1]

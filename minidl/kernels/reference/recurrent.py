@@ -110,7 +110,9 @@ def lstm_grad(
     return grad_gates, grad_h, grad_c
 
 
-def lstm_weight_grads(grad_gates: Any, x: Any, h0: Any, output: Any, reverse: bool) -> tuple[Any, Any, Any]:
+def lstm_weight_grads(
+    grad_gates: Any, x: Any, h0: Any, output: Any, reverse: bool, transposed: bool
+) -> tuple[Any, Any, Any]:
     """Return the gradients of an LSTM layer's weights.
 
     Parameters
@@ -119,6 +121,8 @@ def lstm_weight_grads(grad_gates: Any, x: Any, h0: Any, output: Any, reverse: bo
         What :func:`lstm_grad` returned.
     x, h0, output, reverse
         What :func:`lstm` was given and returned.
+    transposed : bool
+        Whether the weights lie in memory as their transposes do, as Keras's; so will the gradients.
 
     Returns
     -------
@@ -127,5 +131,6 @@ def lstm_weight_grads(grad_gates: Any, x: Any, h0: Any, output: Any, reverse: bo
     T, N, D = x.shape
     U = h0.shape[1]
     flat = grad_gates.reshape(T * N, 4 * U)
-    before = previous_states(output, h0, reverse)
-    return flat.T @ x.reshape(T * N, D), flat.T @ before.reshape(T * N, U), flat.sum(axis=0)
+    rights = x.reshape(T * N, D), previous_states(output, h0, reverse).reshape(T * N, U)
+    grad_weight_ih, grad_weight_hh = ((right.T @ flat).T if transposed else flat.T @ right for right in rights)
+    return grad_weight_ih, grad_weight_hh, flat.sum(axis=0)

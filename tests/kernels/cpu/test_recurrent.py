@@ -43,7 +43,7 @@ class Case:
         }  # fmt: skip
         self.arrays = {name: (RNG.standard_normal(shape) / 2).astype(dtype) for name, shape in shapes.items()}
         self.arrays["weight_hh"] /= np.sqrt(max(U, 1)).astype(dtype)
-        self.bias, self.reverse = bias, reverse
+        self.bias, self.reverse, self.transposed = bias, reverse, False
 
     def results(self, module: Any = recurrent) -> list[np.ndarray]:
         """Return all that the three kernels compute."""
@@ -54,7 +54,11 @@ class Case:
         back = module.lstm_grad(
             of["grad_output"], of["grad_h"], of["grad_c"], of["c"], of["weight_hh"], gates, cells, self.reverse
         )
-        return [*forward, *back, *module.lstm_weight_grads(back[0], of["x"], of["h"], output, self.reverse)]
+        return [
+            *forward,
+            *back,
+            *module.lstm_weight_grads(back[0], of["x"], of["h"], output, self.reverse, self.transposed),
+        ]
 
     def check(self) -> None:
         for got, expected in zip(self.results(), self.results(reference), strict=True):
@@ -81,6 +85,18 @@ CASES = {
 every_case = pytest.mark.parametrize("named", CASES)
 both_types = pytest.mark.parametrize("dtype", ["f4", "f8"])
 both_ways = pytest.mark.parametrize("reverse", [False, True])
+
+
+def test_weights_lie_transposed_and_so_do_their_gradients() -> None:
+    case = Case(4, 9, 5, 17)
+    expected = case.results()
+    case.transposed = True
+    for module in (recurrent, reference):
+        results = case.results(module)
+        assert all(grad.T.flags.c_contiguous for grad in results[-3:-1])
+    for got, result in zip(case.results(), expected, strict=True):
+        np.testing.assert_array_equal(got, result)
+    case.check()
 
 
 @both_ways
