@@ -349,13 +349,12 @@ class Operation:
     def _record(self, inputs: Sequence[Any], arrays: list[Any], outs: Sequence[Variable]) -> None:
         """Enter the node into the graph: an edge to where each input came from, and what the saved arrays are."""
         self.number = _next_number()
-        edges: list[Any] = []
-        for x in inputs:
-            if isinstance(x, Variable) and x._requires_grad:
-                edges.append((x._node or x, x._slot, x.array.shape, x.array.dtype))
-            else:
-                edges.append(None)
-        self.edges = tuple(edges)
+        self.edges = tuple(
+            [
+                (x._node or x, x._slot, x.array.shape, x.array.dtype) if needed else None
+                for x, needed in zip(inputs, self.needs, strict=True)
+            ]
+        )
         if self._saved:
             sources = []
             versions: list[Any] = []

@@ -185,6 +185,9 @@ def as_sizes(sizes: Sequence[Any], name: str) -> tuple[int, ...]:
 
 def shape_of(x: Any, name: str, argument: str) -> tuple[int, ...]:
     """Return the shape of an argument of the operation ``name``: a tensor, an array, a number or a nested list."""
+    if isinstance(x, Variable):
+        shape: tuple[int, ...] = x.array.shape
+        return shape
     if hasattr(x, "shape"):
         return tuple(x.shape)
     if not isinstance(x, (bool, int, float, list, tuple)):

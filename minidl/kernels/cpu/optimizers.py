@@ -18,7 +18,7 @@ from minidl.kernels.cpu.threads import parts_for, run
 
 __all__ = ["adam", "sgd"]
 
-LEAST_WORK = 2**15  # elements that are worth a thread
+LEAST_WORK = 2**17  # elements that are worth a thread: some 80 us
 
 
 @kernel
