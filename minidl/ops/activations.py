@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from minidl import kernels
 from minidl.autograd import Operation, cast, update
 from minidl.backend import quiet
 from minidl.errors import ArgumentError, ShapeError
@@ -56,7 +57,7 @@ class Relu(Operation):
 
     def backward(self, grad: Any) -> Any:
         (y,) = self.saved
-        return grad * (y > 0)
+        return grad * (y > 0) if self.recording else kernels.relu_grad(grad, y)
 
 
 def relu(x: Any, inplace: bool = False) -> Tensor:

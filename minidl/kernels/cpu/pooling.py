@@ -158,10 +158,10 @@ def largest_of_squares(part: int, parts: int, x: Any, values: Any, indices: Any)
     OH, OW = values.shape[1:]
     for p in range(P * part // parts, P * (part + 1) // parts):
         for i in range(OH):
-            for j in range(0, OW, lanes(x)):  # type: ignore[call-arg]
+            for j in range(0, OW, lanes(x)):
                 position = 2 * i * W + 2 * j
                 at = (p * OH + i) * OW + j
-                largest_of_pairs(x, p * H * W + position, W, values, indices, at, position, OW - j)
+                largest_of_pairs(x, p * H * W + position, W, values, indices, at, position, OW - j)  # type: ignore[call-arg]
 
 
 def max_pool2d(x: Any, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, size: Pair) -> tuple[Any, Any]:
