@@ -71,16 +71,17 @@ avg_pool2d_grad = either(
 
 relu_grad = either(reference.relu_grad, "elementwise", lambda grad, y: grad.size >= LEAST_PIXELS)
 
-# Matrix products of NumPy (OpenBLAS) against the compiled kernel, in us, on one core of a Xeon with AVX-512:
+# Matrix products of NumPy (OpenBLAS) against the compiled kernel: the least of many, in us, in turns, on one thread of a
+# busy Xeon with AVX-512:
 #
-#   size of a square                 32    64    96   128   256    512    1024
-#   NumPy                             3     6    17    43   286   2748   36656
-#   compiled                         11    16    25    50   300   2877   37000
-#   the same with a bias, NumPy       5    12    28    58   339   2845   37256
-#                         compiled   11    17    25    50   289   3028   36000
+#   size of a square                  32    64    96   128   256    512    1024
+#   NumPy                              4     9    28    67   474   2862   53955
+#   compiled                          17    26    39    76   470   2885   68558
+#   the same with a bias, NumPy        7    14    34    76   500   2643   60040
+#                         compiled    19    27    40    74   464   2946   64069
 #
-# So without a bias both are as fast; but from 2 Mflop on OpenBLAS uses its own threads, which spin for one another and
-# lose milliseconds where another process or thread is busy (256: 24,000 us instead of 150; the kernel 357).
+# So one is as fast as the other from 128 on; but OpenBLAS then uses threads of its own, which spin for one another, and
+# lose milliseconds where another process or thread is busy: two threads took 24,000 us for 256, the kernel's two 357.
 LEAST_MULTIPLICATIONS = 10**6
 LEAST_SIDE = 16  # of the result: for a few rows or columns, packing costs more than multiplying
 

@@ -94,7 +94,11 @@ class Conv2d(Operation):
         grad_weight = Conv2dWeightGrad.apply(x, grad, kernel=self.kernel, **self.geometry) if self.needs[1] else None
         if len(self.needs) == 2:
             return grad_x, grad_weight
-        return grad_x, grad_weight, grad.sum(axis=(0, 2, 3)) if self.needs[2] else None
+        if not self.needs[2]:
+            return grad_x, grad_weight, None
+        # einsum takes half as long as sum on arrays, but records nothing
+        grad_bias = grad.sum(axis=(0, 2, 3)) if self.recording else self.xp.einsum("nkij->k", grad)
+        return grad_x, grad_weight, grad_bias
 
 
 class Conv2dInputGrad(Operation):

@@ -189,10 +189,7 @@ def pack_filters(filters, height, packed):  # type: ignore[no-untyped-def]
                         at += height
 
 
-Image = tuple[int, ...]
-
-
-def image_of(x: Any) -> Image:
+def image_of(x: Any) -> tuple[int, ...]:
     """Return the address of an array (N, C, H, W), its shape and its strides in numbers: any layout is one to Numba."""
     address: int = x.__array_interface__["data"][0]
     return (address, *x.shape, *[stride // x.itemsize for stride in x.strides])
@@ -344,6 +341,8 @@ def conv2d(
     x: Any, weight: Any, bias: Any, stride: Pair, padding: Sides, dilation: Pair, groups: int, size: Pair
 ) -> Any:
     """Slide the filters over the image; parameters as in :func:`minidl.kernels.reference.conv2d`."""
+    if not x.flags.aligned:  # a field of records: its strides may not be whole numbers
+        x = x.copy()
     N, _, H, W = x.shape
     K, channels, R, S = weight.shape
     before = (padding[0][0], padding[1][0])
@@ -358,6 +357,8 @@ def conv2d_input_grad(
     grad: Any, weight: Any, size: Pair, stride: Pair, padding: Sides, dilation: Pair, groups: int
 ) -> Any:
     """Give each output pixel's gradient back to the pixels of its window; parameters as in the reference."""
+    if not grad.flags.aligned:
+        grad = grad.copy()
     N, K, OH, OW = grad.shape
     _, channels, R, S = weight.shape
     before = (dilation[0] * (R - 1) - padding[0][0], dilation[1] * (S - 1) - padding[1][0])

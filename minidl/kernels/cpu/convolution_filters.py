@@ -208,6 +208,8 @@ def conv2d_weight_grad(
     x: Any, grad: Any, kernel: Pair, stride: Pair, padding: Sides, dilation: Pair, groups: int
 ) -> Any:
     """Correlate each input window with the gradient of its output pixel; parameters as in the reference."""
+    if not x.flags.aligned:
+        x = x.copy()
     N, C, H, W = x.shape
     _, K, OH, OW = grad.shape
     before = (padding[0][0], padding[1][0])
@@ -217,7 +219,7 @@ def conv2d_weight_grad(
     parts = parts_for(plan.work, LEAST_WORK)
     memory = scratch(parts * plan.memory + plan.sums, x.dtype)
     own, sums = memory[: parts * plan.memory], memory[parts * plan.memory : parts * plan.memory + plan.sums]
-    flat = np.ascontiguousarray(grad).reshape(-1)
+    flat = np.require(grad, requirements=["C", "A"]).reshape(-1)
     run(correlate, parts, image_of(x), flat, plan.place, plan.offsets, plan.positions, plan.numbers, own, sums)
     y = np.empty((K, C // groups, *kernel), x.dtype)
     chunks, panels = plan.numbers[4:6]

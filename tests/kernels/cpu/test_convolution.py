@@ -122,13 +122,16 @@ def test_matches_the_reference_on_random_geometries(data: st.DataObject) -> None
 
 
 def relayouts(a: np.ndarray) -> list[np.ndarray]:
-    """Return ``a`` with its channels last in memory, in Fortran order, reversed, and with gaps of NaN."""
+    """Return ``a`` with its channels last in memory, in Fortran order, reversed, with gaps of NaN, and unaligned."""
     gaps = np.full([2 * n for n in a.shape], np.nan, a.dtype)
     spaced = gaps[(slice(None, None, 2),) * a.ndim]
     spaced[...] = a
     flip = (slice(None, None, -1),) * a.ndim
     last = np.ascontiguousarray(np.moveaxis(a, 1, -1))
-    return [np.moveaxis(last, -1, 1), np.asfortranarray(a), np.ascontiguousarray(a[flip])[flip], spaced]
+    records = np.zeros(a.shape, [("flag", "i1"), ("number", a.dtype)])
+    records["number"] = a
+    reversed_ = np.ascontiguousarray(a[flip])[flip]
+    return [np.moveaxis(last, -1, 1), np.asfortranarray(a), reversed_, spaced, records["number"]]
 
 
 def test_reads_any_strides() -> None:
