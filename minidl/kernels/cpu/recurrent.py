@@ -27,9 +27,8 @@ from typing import Any
 
 import numpy as np
 from numba import types
-from numba.extending import intrinsic
 
-from minidl.kernels.cpu.compiler import VECTOR_BYTES, VECTOR_REGISTERS, kernel
+from minidl.kernels.cpu.compiler import VECTOR_BYTES, VECTOR_REGISTERS, intrinsic, kernel
 from minidl.kernels.cpu.gemm import affine, matmul
 from minidl.kernels.cpu.memory import scratch
 from minidl.kernels.cpu.nonlinear import NonlinearEmitter
@@ -272,6 +271,7 @@ def lstm(
         return reference.lstm(x, h, c, weight_ih, weight_hh, bias, reverse)
     parts = min(N, parts_for(8 * T * N * U * (D + U), LEAST))
     together = weight_ih.nbytes <= INPUT_BYTES
+    stack: tuple[Any, ...]
     if together:
         gates = np.empty((T, N, 4 * U), dtype)
         stack = (weight_ih.T, weight_hh.T) if bias is None else (weight_ih.T, weight_hh.T, bias[None])
