@@ -19,6 +19,7 @@ from minidl.backend import cupy
 from minidl.errors import DataError, DeviceError, MiniDLError, NumericalWarning
 from minidl.examples import EXAMPLES
 from minidl.examples.report import Report, aligned, results
+from minidl.examples.warm_up import warm_up
 from minidl.training.callbacks.progress import say
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
@@ -74,6 +75,9 @@ def build_parser() -> argparse.ArgumentParser:
     reproduce_parser.set_defaults(command=reproduce, parser=reproduce_parser)
 
     info_parser = commands.add_parser("info", help="versions, devices and folders: what to put into a bug report")
+    info_parser.add_argument(
+        "--warm-up", action="store_true", help="compile the kernels now, into the cache, for every later process"
+    )
     info_parser.set_defaults(command=info)
     return parser
 
@@ -158,6 +162,9 @@ def info(arguments: argparse.Namespace) -> None:
     ]
     width = max(len(name) for name, _ in rows)
     print("\n".join(f"{name:<{width}}  {value}" for name, value in rows))
+    if arguments.warm_up:
+        for name, seconds in warm_up():
+            print(f"warmed up: {name} ({seconds:.1f} s)")
 
 
 def version(package: str) -> str:

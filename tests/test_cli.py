@@ -37,6 +37,12 @@ def test_info_names_what_is_installed(capsys: pytest.CaptureFixture[str], monkey
     assert set(rows) >= {"numba", "h5py", "tqdm", "platform", "processors", "kernels"}
 
 
+def test_info_warms_up(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["info", "--warm-up"]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("warmed up: ")]
+    assert len(lines) == 3
+
+
 def test_info_says_why_there_is_no_gpu(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cupy", None)  # as if CuPy were not installed
     monkeypatch.setattr("minidl.backend.devices._cupy", None)

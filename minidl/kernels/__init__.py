@@ -71,8 +71,8 @@ avg_pool2d_grad = either(
 
 relu_grad = either(reference.relu_grad, "elementwise", lambda grad, y: grad.size >= LEAST_PIXELS)
 
-# Matrix products of NumPy (OpenBLAS) against the compiled kernel: the least of many, in us, in turns, on one thread of a
-# busy Xeon with AVX-512:
+# Matrix products of NumPy (OpenBLAS) against the compiled kernel: the least of many, in us, in turns, on one thread of
+# a busy Xeon with AVX-512:
 #
 #   size of a square                  32    64    96   128   256    512    1024
 #   NumPy                              4     9    28    67   474   2862   53955

@@ -1,0 +1,84 @@
+"""Networks in both dialects, large enough that each step runs compiled: what compiles the kernels ahead of a class."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from minidl import keras, nn, ops, optim
+
+__all__ = ["warm_up"]
+
+RANDOM = np.random.default_rng(0)
+OPTIMIZERS: tuple[Callable[..., optim.Optimizer], ...] = (optim.SGD, optim.Adam, optim.AdamW)
+
+
+def warm_up() -> Iterator[tuple[str, float]]:
+    """Train each network for a few steps; yield what it was, and the seconds it took."""
+    for name, train in (
+        ("convolutions, pooling, dense layers, optimizers", train_images),
+        ("sequences", train_sequences),
+        ("Keras's layouts", train_keras),
+    ):
+        start = time.perf_counter()
+        train()
+        yield name, time.perf_counter() - start
+
+
+def images(*shape: int) -> np.ndarray:
+    return RANDOM.standard_normal(shape).astype("float32")
+
+
+def classes(count: int) -> np.ndarray:
+    return RANDOM.integers(0, 10, count)
+
+
+def train_images() -> None:
+    model = nn.Sequential(
+        nn.Conv2d(1, 8, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(8, 16, 3),
+        nn.ReLU(),
+        nn.AvgPool2d(2),
+        nn.Flatten(),
+        nn.Linear(576, 512),
+        nn.ReLU(),
+        nn.Linear(512, 10),
+    )
+    x, labels = ops.tensor(images(64, 1, 28, 28)), ops.tensor(classes(64))
+    for make in OPTIMIZERS:
+        optimizer = make(model.parameters(), lr=1e-3)
+        for _ in range(25):  # an optimizer compiles when its steps have cost enough
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(model(x), labels).backward()
+            optimizer.step()
+
+
+def train_sequences() -> None:
+    layer = nn.LSTM(32, 64)
+    output, _ = layer(ops.tensor(images(20, 32, 32)))
+    output.sum().backward()
+
+
+def train_keras() -> None:
+    layers = keras.layers
+    pictures = keras.Sequential(
+        [
+            layers.Input((28, 28, 1)),
+            layers.Conv2D(16, 3, activation="relu"),
+            layers.MaxPooling2D(),
+            layers.Conv2D(16, 3, padding="same", activation="relu"),
+            layers.AveragePooling2D(2),
+            layers.Flatten(),
+            layers.Dense(128, activation="relu"),
+            layers.Dense(10, activation="softmax"),
+        ]
+    )
+    sequences = keras.Sequential([layers.Input((20, 32)), layers.LSTM(64), layers.Dense(10, activation="softmax")])
+    for model, x in ((pictures, images(64, 28, 28, 1)), (sequences, images(64, 20, 32))):
+        model.compile(optimizer="adam", loss="sparse_categorical_crossentropy")
+        for _ in range(3):
+            model.train_on_batch(x, classes(64))
