@@ -47,8 +47,8 @@ else:
     MAIN_ROWS, MAIN_VECTORS, FEW_ROWS, FEW_VECTORS, ONE_VECTORS = 4, 3, 6, 2, 8
 MAIN, FEW, ONE = 0, 1, 2
 TILES = ((MAIN_ROWS, MAIN_VECTORS), (FEW_ROWS, FEW_VECTORS), (1, ONE_VECTORS))
-#: What of an image the filters go over before the next channels: half of a first-level cache.
-BLOCK_BYTES = 16 * 2**10
+#: What of an image the filters go over before the next channels.
+BLOCK_BYTES = 64 * 2**10
 #: Sums that are stored at once.
 TILE_BYTES = 8 * 2**10
 #: Padded rows that are worked on at a time: a part of a second-level cache.
@@ -155,7 +155,7 @@ def make_plan(
     else:
         tile = min((MAIN, FEW), key=lambda i: up(filters, TILES[i][0]) * up(pixels, TILES[i][1] * lanes))
     panel = TILES[tile][1] * lanes
-    # A block: channels of which a panel's windows stay in the first-level cache, beside the filters.
+    # A block: channels of which a panel's windows stay in cache, from one filter to the next.
     cells = kernel[0] * kernel[1]
     block = max(BLOCK_BYTES // (itemsize * (panel + reach * width)), -(-128 // cells))
     block = -(-channels // -(-channels // block))
@@ -175,22 +175,22 @@ def make_plan(
 
 @kernel
 def pack_filters(filters, height, packed):  # type: ignore[no-untyped-def]
-    """Lay (G, filters, channels, R, S) out as G x panels of ``height`` filters x cells x ``height``, zeros last."""
-    G, K, C, R, S = filters.shape
-    panel = C * R * S * height
-    panels = (K + height - 1) // height
+    """Lay (G, filters, channels, R, S) out as G x panels of ``height`` filters x cells x ``height``, over zeros."""
+    address, G, K, C, R, S, group, one, channel, row, column = filters
+    at = 0
     for g in range(G):
-        for k in range(panels * height):
-            at = (g * panels + k // height) * panel + k % height
+        for k in range(0, K, height):
+            count = min(height, K - k)
             for c in range(C):
                 for r in range(R):
                     for s in range(S):
-                        packed[at] = filters[g, k, c, r, s] if k < K else 0
+                        source = g * group + k * one + c * channel + r * row + s * column
+                        copy_rows(packed, at, 1, address, source, one, count, 1)
                         at += height
 
 
-def image_of(x: Any) -> tuple[int, ...]:
-    """Return the address of an array (N, C, H, W), its shape and its strides in numbers: any layout is one to Numba."""
+def numbers_of(x: Any) -> tuple[int, ...]:
+    """Return the address of an array, its shape and its strides in numbers: to Numba, all layouts are one type."""
     address: int = x.__array_interface__["data"][0]
     return (address, *x.shape, *[stride // x.itemsize for stride in x.strides])
 
@@ -324,15 +324,26 @@ def execute(plan: Plan, x: Any, filters: Any, bias: Any, y: Any) -> Any:
     groups, filters_each = plan.numbers[:2]
     height = plan.tile_rows
     padded_filters = -(-filters_each // height) * height
-    packed = np.empty(groups * padded_filters * plan.offsets.size, x.dtype)
-    pack_filters(filters, height, packed)
+    packed = np.zeros(groups * padded_filters * plan.offsets.size, x.dtype)
+    if not filters.flags.aligned:
+        filters = filters.copy()
+    pack_filters(numbers_of(filters), height, packed)
     packed_bias = np.zeros((groups, padded_filters), x.dtype)
     if bias is not None:
         packed_bias[:, :filters_each] = bias.reshape(groups, filters_each)
     parts = parts_for(plan.work, LEAST_WORK)
     memory = scratch(parts * plan.memory, x.dtype)
     run(
-        convolve, parts, image_of(x), packed, packed_bias.reshape(-1), plan.place, plan.offsets, plan.numbers, memory, y
+        convolve,
+        parts,
+        numbers_of(x),
+        packed,
+        packed_bias.reshape(-1),
+        plan.place,
+        plan.offsets,
+        plan.numbers,
+        memory,
+        y,
     )
     return y
 

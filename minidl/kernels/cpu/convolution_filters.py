@@ -27,9 +27,9 @@ from minidl.kernels.cpu.compiler import VECTOR_BYTES, VECTOR_REGISTERS, helper, 
 from minidl.kernels.cpu.convolution import (
     LEAST_WORK,
     cell_offsets,
-    image_of,
     layout,
     needed_pixels,
+    numbers_of,
     pad_image,
     place_of,
     up,
@@ -220,7 +220,7 @@ def conv2d_weight_grad(
     memory = scratch(parts * plan.memory + plan.sums, x.dtype)
     own, sums = memory[: parts * plan.memory], memory[parts * plan.memory : parts * plan.memory + plan.sums]
     flat = np.require(grad, requirements=["C", "A"]).reshape(-1)
-    run(correlate, parts, image_of(x), flat, plan.place, plan.offsets, plan.positions, plan.numbers, own, sums)
+    run(correlate, parts, numbers_of(x), flat, plan.place, plan.offsets, plan.positions, plan.numbers, own, sums)
     y = np.empty((K, C // groups, *kernel), x.dtype)
     chunks, panels = plan.numbers[4:6]
     shape = (chunks, groups, panels, plan.offsets.size, -1)
