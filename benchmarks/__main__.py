@@ -84,7 +84,7 @@ def run(
         progress("")
         print(f"\n{catalogue.GROUPS[group][0]}\n\n{report.table(results[-len(rows) :])}", flush=True)
     shown = {"rounds": settings.rounds, "seconds": settings.seconds}
-    place = report.environment(hellos, missing, shown)
+    place = report.environment(present, hellos, missing, shown)
     print(f"\n{report.described(place)}")
     for entry in results:
         for name, reason in entry["skipped"].items():

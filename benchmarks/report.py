@@ -48,12 +48,15 @@ def ratios(figures: Mapping[str, Any]) -> dict[str, float]:
 
 
 def environment(
-    workers: Mapping[str, Mapping[str, Any]], missing: Mapping[str, str], settings: Mapping[str, Any]
+    present: Sequence[str],
+    workers: Mapping[str, Mapping[str, Any]],
+    missing: Mapping[str, str],
+    settings: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return what the figures depend on: the machine, the versions, the threads, how it was measured."""
     versions: dict[str, str] = {"python": platform.python_version()}
-    for hello in workers.values():
-        versions.update(hello["versions"])
+    for name in present:
+        versions.update(FRAMEWORKS[name].versions())
     return {
         "processor": processor(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",

@@ -16,20 +16,20 @@ LENGTHS = (8, 32, 128, 512)
 def rows() -> list[Row]:
     """Return a row for each point of each curve."""
     made = []
-    for batch in BATCHES:
-        for name, network in (("002-cnn", cnn_002), ("003-dense", dense_003)):
-            curve = f"`{name[:3]}` {'CNN' if network is cnn_002 else 'dense'}, time a sample by batch", batch
+    for name, said, network in (("002-cnn", "`002` CNN", cnn_002), ("003-dense", "`003` dense", dense_003)):
+        for batch in BATCHES:
+            curve = f"{said}, time a sample by batch", batch
             sides = both(training_side, network, batch)
-            made.append(Row(f"{name}-batch-{batch}", f"`{name[:3]}` {name[4:]}, batch {batch}", sides, series=curve))
+            made.append(Row(f"{name}-batch-{batch}", f"{said}, batch {batch}: a sample", sides, series=curve))
     for width in WIDTHS:
         curve = "`003` dense, time a unit by width", width
         sides = both(training_side, dense_003, 32, width)
-        made.append(Row(f"003-dense-width-{width}", f"`003` dense 784-{width}-10", sides, series=curve))
+        made.append(Row(f"003-dense-width-{width}", f"`003` dense 784-{width}-10: a unit", sides, series=curve))
     for steps in LENGTHS:
         curve = "`000` LSTM, time a step of the sequence by length", steps
         sides = both(training_side, lstm_000, 32, steps)
-        made.append(Row(f"000-lstm-length-{steps}", f"`000` LSTM, T={steps}", sides, series=curve))
-    return sorted(made, key=lambda row: (row.series or ("", 0))[0])
+        made.append(Row(f"000-lstm-length-{steps}", f"`000` LSTM, T={steps}: a step of T", sides, series=curve))
+    return made
 
 
 ROWS = rows()

@@ -46,7 +46,7 @@ def cnn_000(lib: Dialect, batch: int) -> Task:
 def lstm_000(lib: Dialect, batch: int, steps: int = 28, units: int = 128) -> Task:
     """Document 000, 4.2: LSTM(128), dropout, softmax, Adam, on rows of 28 pixels."""
 
-    class Classifier(lib.nn.Module):  # type: ignore[name-defined,misc]
+    class Classifier(lib.nn.Module):  # type: ignore[name-defined]
         def __init__(self) -> None:
             super().__init__()
             self.lstm = lib.nn.LSTM(28, units, batch_first=True)

@@ -2,7 +2,7 @@
 
 It reads a request a line, in JSON, and answers each with a line:
 
-    (start)                                 -> {"versions": {...}, "threads": 2, "seconds": 1.9}
+    (start)                                  -> {"threads": 2, "seconds": 1.9}
     {"do": "prepare", "row": "002-cnn-step"} -> {"first": 0.8}     the call made, and made once: compile time and all
     {"do": "burst", "seconds": 0.5}          -> {"times": [...]}   seconds of each call
     anything that fails                      -> {"error": "..."}
@@ -36,7 +36,7 @@ def burst(call: Call, seconds: float) -> list[float]:
         if ended >= warm:
             break
     together = max(1, int(SHORT / max(ended - started, 1e-8)))
-    times = []
+    times: list[float] = []
     end = ended + seconds
     while not times or ended < end:
         started = time.perf_counter()
@@ -70,8 +70,8 @@ class Worker:
         """Do what a request says."""
         request = json.loads(line)
         try:
-            action: Callable[..., dict[str, Any]] = {"prepare": self.prepare, "burst": self.burst}[request.pop("do")]
-            return action(**request)
+            actions: dict[str, Callable[..., dict[str, Any]]] = {"prepare": self.prepare, "burst": self.burst}
+            return actions[request.pop("do")](**request)
         except Exception as error:  # whatever it is, it goes into the table, and the other rows are measured
             return {"error": f"{type(error).__name__}: {error}".strip().splitlines()[0]}
 
@@ -84,7 +84,7 @@ def start(framework: str, threads: int) -> dict[str, Any]:
     package = FRAMEWORKS[framework].load()
     seconds = time.perf_counter() - started
     used = use_threads(framework, package, threads)
-    return {"versions": FRAMEWORKS[framework].versions(), "threads": used, "seconds": seconds}
+    return {"threads": used, "seconds": seconds}
 
 
 def private_stdout() -> TextIO:

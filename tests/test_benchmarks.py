@@ -25,7 +25,7 @@ PEERS = [name for name, framework in FRAMEWORKS.items() if framework.beside and 
 FAKE = """
 import json, os, sys, time
 log, seconds, fault = sys.argv[1], float(sys.argv[2]), sys.argv[3]
-print(json.dumps({"versions": {}, "threads": 1, "seconds": 0}), flush=True)
+print(json.dumps({"threads": 1, "seconds": 0}), flush=True)
 for line in sys.stdin:
     request = json.loads(line)
     if request["do"] == "prepare":
@@ -203,6 +203,7 @@ def test_a_quick_run_writes_table_json_and_picture(
     data = json.loads((tmp_path / "results.json").read_text())
     assert [row["name"] for row in data["rows"]] == ["001-dense-3-step", "001-dense-3-inference", "matmul-16x16x16"]
     assert data["environments"][0]["threads"]["minidl"] >= 1
+    assert data["environments"][0]["versions"]["minidl"]
     assert data["environments"][0]["missing"] == {"jax": "no_such_package: not installed (pip install 'minidl[bench]')"}
     assert data["rows"][0]["figures"]["minidl"]["first"] > 0
     assert (tmp_path / "results.png").exists() == (importlib.util.find_spec("matplotlib") is not None)
