@@ -39,8 +39,9 @@ LINE = VECTOR_BYTES * VECTORS  # bytes of a row of the tile
 STEPS_BYTES = 1536  # KC: a panel of B is 48 kB with AVX-512, which streams through L1; longer ones save stores of C
 MC = 15 * MR  # with KC, 320 kB: of a second-level cache of 1 MB or more
 NC = 2048  # 3 MB with KC
-#: Floating-point operations that outweigh handing a part to another thread.
-LEAST_FLOPS = 2e6
+#: Floating-point operations that outweigh handing a part to another thread, about 50 us: where the other processor is
+#: busy, 6 Mflop took 101 us on one thread and 193 on two.
+LEAST_FLOPS = 5e6
 
 multiply_tile = microkernel(MR, VECTORS)
 
