@@ -15,7 +15,7 @@ neighbours, and lie at an offset that does not depend on p::
 So a table of offsets, one for each cell (c, r, s) of a window, is all that the innermost loop needs
 (:func:`~minidl.kernels.cpu.convolution_tiles.filters_by_pixels`). Dilation only changes the table. For a stride, the
 image is stored as its phases: the pixels whose row and column leave the same remainders stand together, and windows
-are neighbours again. Each thread pads one image at a time, in memory of its own that stays in its cache.
+are neighbours again. Each thread pads one band of an image's rows at a time, in memory of its own that stays in cache.
 
 The gradient for the image is the convolution of the padded gradient with the filters turned by 180 degrees, filters
 and channels swapped; for a stride, the gradient's pixels are spread apart with zeros between them.
@@ -333,18 +333,8 @@ def execute(plan: Plan, x: Any, filters: Any, bias: Any, y: Any) -> Any:
         packed_bias[:, :filters_each] = bias.reshape(groups, filters_each)
     parts = parts_for(plan.work, LEAST_WORK)
     memory = scratch(parts * plan.memory, x.dtype)
-    run(
-        convolve,
-        parts,
-        numbers_of(x),
-        packed,
-        packed_bias.reshape(-1),
-        plan.place,
-        plan.offsets,
-        plan.numbers,
-        memory,
-        y,
-    )
+    geometry = plan.place, plan.offsets, plan.numbers
+    run(convolve, parts, numbers_of(x), packed, packed_bias.reshape(-1), *geometry, memory, y)
     return y
 
 
