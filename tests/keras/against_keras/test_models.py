@@ -67,6 +67,16 @@ def test_inputs_by_name() -> None:
     twins(make).agree_on(trained({"row": ROWS, "image": IMAGES}, {"value": VALUES, "label": LABELS}))
 
 
+def test_outputs_under_other_names_than_their_layers() -> None:
+    def make(k: Any) -> Any:
+        row = k.Input((4,))
+        model = k.Model(row, {"a": k.layers.Dense(2)(row), "b": k.layers.Dense(2)(row)})
+        model.compile("sgd", {"a": "mse", "b": "mae"}, metrics={"a": ["mae"], "b": ["mse", "mae"]})
+        return model
+
+    twins(make).agree_on(trained(ROWS, {"a": VALUES, "b": 2 * VALUES}))
+
+
 def test_one_loss_for_all_outputs() -> None:
     def make(k: Any) -> Any:
         row = k.Input((4,))
