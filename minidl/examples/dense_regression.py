@@ -37,6 +37,6 @@ def run(report: Report, epochs: int = 1000, seed: int = 0) -> None:
         log.result("loss", loss)
 
         model.save(log.file)
-        answers[log.name] = model.predict(data, verbose=0)
-        log.loaded_back(answers[log.name], keras.models.load_model(log.file).predict(data, verbose=0))
+        answers[log.setting] = model.predict(data, verbose=0)
+        log.loaded_back(answers[log.setting], keras.models.load_model(log.file).predict(data, verbose=0))
     report.picture((11, 4), lambda figure: draw_regression(figure, report.curves(), answers, data, floor=0.25))

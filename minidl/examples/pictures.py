@@ -13,12 +13,12 @@ Curves = Mapping[str, Sequence[float]]
 
 
 def draw_digits(
-    figure: Any, settings: Mapping[str, Curves], predictions: np.ndarray, images: Any, targets: np.ndarray
+    figure: Any, settings: Mapping[str, Curves], title: str, predictions: np.ndarray, images: Any, targets: np.ndarray
 ) -> None:
     """Draw the curves of each setting, and below them images that the last one got wrong."""
     curves, mistakes = figure.subfigures(2, 1, height_ratios=(4, 5), hspace=0.04)
     draw_curves(curves, settings)
-    draw_mistakes(mistakes, list(settings)[-1], predictions, images, targets)
+    draw_mistakes(mistakes, title, predictions, images, targets)
 
 
 def draw_curves(figure: Any, settings: Mapping[str, Curves]) -> None:
@@ -30,7 +30,7 @@ def draw_curves(figure: Any, settings: Mapping[str, Curves]) -> None:
             for name in filter(curves.__contains__, kinds):
                 kind, line, alpha = kinds[name]
                 values, last = curves[name], f"{curves[name][-1]:.3f}"
-                label = f"{kind} digits: {last}" if len(settings) == 1 else f"{setting}, {kind} digits: {last}"
+                label = f"{setting}, {kind}: {last}" if setting else f"{kind} digits: {last}"
                 epochs = range(1, len(values) + 1)
                 axes.plot(epochs, values, line, color=f"C{i}", alpha=alpha, marker="o", markersize=4, label=label)
                 lowest = min(lowest, *values)
@@ -38,16 +38,16 @@ def draw_curves(figure: Any, settings: Mapping[str, Curves]) -> None:
         axes.set_ylim(*((0, None) if metric == "loss" else (math.floor(10 * lowest) / 10, 1.01)))
         axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         axes.grid(alpha=0.3)
-        axes.legend(frameon=False, loc="upper right" if metric == "loss" else "lower right")
+        axes.legend()
 
 
-def draw_mistakes(figure: Any, setting: str, predictions: np.ndarray, images: Any, targets: np.ndarray) -> None:
+def draw_mistakes(figure: Any, title: str, predictions: np.ndarray, images: Any, targets: np.ndarray) -> None:
     """Draw images with a wrong prediction, three rows of ten, each under what it was taken for and what it is."""
     wrong = np.flatnonzero(predictions != targets)
     grid = figure.subplots(3, 10).ravel()
     shown = wrong[: len(grid)]
     figure.suptitle(
-        f"{setting}: {len(wrong)} mistakes in {len(targets):,} unseen digits, here {len(shown)} of them\n"
+        f"{title}: {len(wrong)} mistakes in {len(targets):,} unseen digits, here {len(shown)} of them\n"
         "predicted (true)",
         fontsize="medium",
     )

@@ -48,8 +48,8 @@ class Log:
         What ``figure`` should be.
     file : Path
         Where the model is to be saved.
-    name : str
-        The example's, and what tells this training from its others.
+    example, setting : str
+        The example's name, and what tells this training from its others, if it has several.
     history : History
         The numbers of each epoch: that of ``fit``, or what a loop written by hand notes here.
     seconds : float
@@ -62,13 +62,19 @@ class Log:
 
     goal: str
     file: Path
-    name: str
+    example: str
+    setting: str = ""
     history: History = field(default_factory=History)
     seconds: float = 0.0
     metric: str = ""
     figure: float = float("nan")
     bar: ProgressBar = field(default_factory=ProgressBar)
     _losses: list[float] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """The example's name, with the setting."""
+        return f"{self.example}, {self.setting}" if self.setting else self.example
 
     # ------------------------------------------------------------------ for a loop written by hand
 
@@ -135,9 +141,8 @@ class Report:
     @contextmanager
     def training(self, goal: str, file: str, setting: str = "") -> Iterator[Log]:
         """Time the training in the ``with`` block, of which an example may have several, each with a setting."""
-        log = Log(goal, self.out / file, self.name)
+        log = Log(goal, self.out / file, self.name, setting)
         if setting:
-            log.name = f"{self.name}, {setting}"
             print(f"\n{log.name}", flush=True)
         started = time.perf_counter()
         with closing(log.bar):
@@ -148,8 +153,8 @@ class Report:
         self.logs.append(log)
 
     def curves(self) -> dict[str, dict[str, list[Any]]]:
-        """Return the numbers of each epoch, by the training's name."""
-        return {log.name: log.history.history for log in self.logs}
+        """Return the numbers of each epoch, by setting."""
+        return {log.setting: log.history.history for log in self.logs}
 
     def digits(self, scores: Any, images: Any, targets: Any) -> None:
         """Show how the last training reads unseen digits: a table of the classes, and a picture with its mistakes.
@@ -161,9 +166,10 @@ class Report:
         targets : array (N,) of labels
         """
         labels, targets = np.argmax(scores, axis=1), np.asarray(targets).astype(np.int64)
-        print(f"\n{self.logs[-1].name}: {len(targets):,} unseen digits")
+        title = self.logs[-1].name
+        print(f"\n{title}: {len(targets):,} unseen digits")
         print(classification_report(labels, targets))
-        self.picture((11, 8), lambda figure: draw_digits(figure, self.curves(), labels, images, targets))
+        self.picture((11, 8), lambda figure: draw_digits(figure, self.curves(), title, labels, images, targets))
 
     def picture(self, size: tuple[float, float], draw: Callable[[Any], None]) -> None:
         """Draw the example's picture, of a width and a height in inches, where matplotlib is installed."""

@@ -17,7 +17,7 @@ from minidl.backend import as_dtype, default_dtype, is_array
 from minidl.errors import ArgumentError, DTypeError, ShapeError, StateError
 from minidl.keras import constraints, initializers, regularizers
 from minidl.keras.allowance import check_trial
-from minidl.keras.names import SCOPE, auto_name, checked_name, scope
+from minidl.keras.names import SCOPE, auto_name, checked_name, refuse_unknown, scope
 from minidl.keras.serialization import builtin, deserialize_keras_object, serialize_keras_object, snake_case
 from minidl.keras.structure import Sizes, flatten, is_shape, map_shapes, map_structure
 from minidl.keras.symbolic import KerasTensor, Node, any_symbolic
@@ -129,8 +129,7 @@ class Layer(Module):
         batch_input_shape: Sequence[int | None] | None = None,
         **unknown: Any,
     ) -> None:
-        if unknown:
-            raise ArgumentError(f"{type(self).__name__}: unknown argument {', '.join(map(repr, unknown))}")
+        refuse_unknown(type(self).__name__, unknown, type(self).__init__, Layer.__init__)
         super().__init__()
         self.name = checked_name(name) if name is not None else auto_name(snake_case(type(self).__name__))
         self.built = False

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import difflib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from inspect import signature
+from typing import Any
 
 from minidl.errors import ArgumentError
 
-__all__ = ["auto_name", "checked_name", "clear_session", "scope"]
+__all__ = ["auto_name", "checked_name", "clear_session", "refuse_unknown", "scope"]
 
 _COUNTS: Counter[str] = Counter()
 
@@ -40,6 +43,18 @@ def checked_name(name: str) -> str:
     if not isinstance(name, str) or not name or "/" in name:
         raise ArgumentError(f"name: expected a str that is not empty and has no '/' in it, got {name!r}")
     return name
+
+
+def refuse_unknown(what: str, unknown: Mapping[str, Any], *functions: Callable[..., Any]) -> None:
+    """Raise an error for keyword arguments that nobody takes; it names similar ones among those of ``functions``."""
+    if not unknown:
+        return
+    parameters = [x for fn in functions for x in list(signature(fn).parameters.values())[1:]]
+    known = list(dict.fromkeys(x.name for x in parameters if x.kind not in (x.VAR_POSITIONAL, x.VAR_KEYWORD)))
+    name = next(iter(unknown))
+    close = difflib.get_close_matches(name, known, 2, 0.5)
+    hint = f"did you mean {' or '.join(map(repr, close))}?" if close else f"there are: {', '.join(known)}"
+    raise ArgumentError(f"{what}: unknown argument {name!r}; {hint}")
 
 
 def clear_session(free_memory: bool = True) -> None:

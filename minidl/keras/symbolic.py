@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from minidl._tensor import Tensor
 from minidl.errors import ArgumentError, DTypeError, ShapeError, StateError
 from minidl.keras.names import auto_name
 from minidl.keras.serialization import builtin
@@ -20,7 +21,7 @@ from minidl.keras.structure import flatten, map_structure
 if TYPE_CHECKING:
     from minidl.keras.layer import Layer
 
-__all__ = ["Graph", "KerasTensor", "Node", "any_symbolic", "fits"]
+__all__ = ["Graph", "KerasTensor", "Node", "any_symbolic", "fits", "with_rank_of"]
 
 
 class History(NamedTuple):
@@ -264,12 +265,23 @@ class Graph:
                 f"inputs: the model takes {len(self.flat_inputs)} tensors "
                 f"({', '.join(f'{x.name} {x.shape}' for x in self.flat_inputs)}), got {len(values)}"
             )
+        values = [with_rank_of(x, value) for x, value in zip(self.flat_inputs, values, strict=True)]
         for x, value in zip(self.flat_inputs, values, strict=True):
             if not fits(value.shape, x.shape):
                 raise ShapeError(
                     f"input {x.name}: expected the shape {x.shape}, got {tuple(value.shape)}; None stands for any size"
                 )
         return values
+
+
+def with_rank_of(x: KerasTensor, value: Any) -> Any:
+    """Return a value with a last axis of size 1 added or left out, if it lacks nothing else to fit an input."""
+    rank, expected = len(value.shape), len(x.shape)
+    if rank == expected - 1 and x.shape[-1] == 1 and isinstance(value, Tensor):
+        return value.reshape(*value.shape, 1)
+    if rank == expected + 1 and value.shape[-1] == 1 and isinstance(value, Tensor):
+        return value.reshape(*value.shape[:-1])
+    return value
 
 
 def fits(shape: Sequence[int | None], expected: Sequence[int | None]) -> bool:

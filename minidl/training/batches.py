@@ -355,6 +355,8 @@ def make_source(
         isinstance(batch_size, bool) or not isinstance(batch_size, (int, np.integer)) or batch_size <= 0
     ):
         raise ArgumentError(f"{name}: batch_size must be a positive integer, got {batch_size!r}")
+    if x is None:
+        raise DataError(f"{name}: there is no data: x is None; pass arrays, a DataLoader, a Dataset or a generator")
     if is_data(x):
         x, y, weight = as_data(x, y, weight, name)
         if class_weight is not None:

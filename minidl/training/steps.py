@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from minidl.autograd import Variable, no_grad
 from minidl.backend import CPU, Device, device_of, to_numpy
 from minidl.data.samplers import positive
-from minidl.errors import ArgumentError, DataError, DTypeError, StateError
+from minidl.errors import ArgumentError, DataError, DTypeError, GradError, StateError, warn
 from minidl.nn.module import Module
 from minidl.nn.utils import clip_grad_norm_, clip_grad_value_
 from minidl.training.batches import Batch, make_source
@@ -56,6 +57,7 @@ class Steps:
         self.clip_norm = clip_norm
         self.clip_value = clip_value
         self.accumulate = positive(accumulate, "Trainer: accumulate")
+        self.guarded = False  # whether a step is left out whose loss is not finite; it costs a look at each loss
         self.step = 0
         self._pending = 0  # batches whose gradients wait for the optimizer
         self._shares = 0.0  # how much they count together, the first of them counting 1
@@ -152,9 +154,14 @@ class Steps:
         """Take in one batch: gradients, the optimizer's step, metrics. Subclasses may do it in another way."""
         if not self._pending:
             self.optimizer.zero_grad()
+        before = self._not_trained() if self.guarded else []
         prediction = self._apply(batch.x)
         losses = self._losses(prediction, batch)
-        self._backward(losses["loss"], batch.size)
+        if self.guarded and not math.isfinite(losses["loss"].item()):
+            for array, values in before:
+                array[...] = values
+        else:
+            self._backward(losses["loss"], batch.size)
         if self._pending == self.accumulate:
             self._update()
         self.meters.update(losses, prediction, batch.y, batch.weight, batch.size)
@@ -186,8 +193,21 @@ class Steps:
             losses["loss"] = losses["loss"] + extra
         return losses
 
+    def _not_trained(self) -> list[tuple[Any, Any]]:
+        """Return the arrays, with copies of them, that change while the model computes: moving averages."""
+        tensors = [*self.model.buffers(), *(p for p in self.model.parameters() if not p.requires_grad)]
+        return [(x.array, x.array.copy()) for x in tensors]
+
     def _backward(self, loss: Any, size: int) -> None:
         """Add the gradient of a batch to those before it, each counting by its number of samples."""
+        if not loss.requires_grad:
+            if any(p.requires_grad for p in self.model.parameters()):
+                raise GradError(
+                    "the loss does not depend on the model's parameters; compute it from the prediction with minidl's "
+                    "functions (NumPy's are not differentiated), and without detach() or no_grad()"
+                )
+            warn("the model has nothing to train: all of its parameters are frozen")
+            return
         if self.accumulate > 1 and self.loss.reduction != "sum":  # type: ignore[union-attr]
             if not self._pending:
                 self._first_size, self._shares = size, 0.0

@@ -298,6 +298,7 @@ class Trainer(Steps):
         finally:
             self._fit = self._backup = self._parameters = None
             self._pending = 0
+            self.guarded = False
         return self.history
 
     def evaluate(

@@ -29,7 +29,7 @@ def test_the_mistakes_are_drawn(mistakes: int, drawn: int, shape: tuple[int, ...
 
 def test_the_curves_are_those_of_training_and_of_unseen_digits() -> None:
     figure = Figure()
-    draw_curves(figure, {"any": CURVES})
+    draw_curves(figure, {"": CURVES})
     drawn = {line.get_label(): list(line.get_ydata()) for axes in figure.axes for line in axes.lines}
     assert drawn == {
         "training digits: 0.400": CURVES["loss"],
@@ -47,8 +47,8 @@ def test_each_setting_has_a_colour() -> None:
     for axes in figure.axes:
         assert [line.get_color() for line in axes.lines] == ["C0", "C1"]
     assert [line.get_label() for line in figure.axes[1].lines] == [
-        "slow, unseen digits: 0.500",
-        "fast, unseen digits: 0.500",
+        "slow, unseen: 0.500",
+        "fast, unseen: 0.500",
     ]
 
 

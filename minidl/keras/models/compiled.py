@@ -13,12 +13,15 @@ from minidl.errors import StateError
 from minidl.keras import optimizers
 from minidl.keras.layer import Layer
 from minidl.keras.models.goals import Goal, Measures
+from minidl.keras.names import refuse_unknown
 from minidl.keras.serialization import deserialize_keras_object, serialize_keras_object
 from minidl.training import History, Trainer
 from minidl.training.batches import is_data, unpack
 from minidl.training.structure import mapped
 
 __all__ = ["Compiled"]
+
+CHECKPOINTING = ("checkpoint", "checkpoint_every", "keep", "resume")  # what fit takes besides Keras's arguments
 
 
 class Compiled(Layer):
@@ -45,6 +48,7 @@ class Compiled(Layer):
         steps_per_execution: int = 1,
         jit_compile: bool | str = "auto",
         auto_scale_loss: bool = True,
+        **unknown: Any,
     ) -> None:
         """Say how the model is to be trained.
 
@@ -62,8 +66,9 @@ class Compiled(Layer):
         Raises
         ------
         ArgumentError
-            If a name is unknown; the message names those with similar names.
+            If an argument or a name is unknown; the message has the similar ones.
         """
+        refuse_unknown("compile", unknown, Compiled.compile)
         optimizer = optimizers.get(optimizer)
         goal = None if loss is None else Goal(self, loss, loss_weights)
         self._measures = Measures(self, metrics, weighted_metrics)
@@ -175,6 +180,8 @@ class Compiled(Layer):
         History
             ``.history`` has a list of numbers, one an epoch, for each of loss and metrics.
         """
+        own = {key: value for key, value in checkpointing.items() if key not in CHECKPOINTING}
+        refuse_unknown("fit", own, Compiled.fit, Trainer.fit)
         trainer = self._engine("fit", needs_loss=True)
         x = self._see(x)
         self.optimizer.build(self.trainable_variables)
@@ -209,6 +216,7 @@ class Compiled(Layer):
         steps: int | None = None,
         callbacks: Any = None,
         return_dict: bool = False,
+        **unknown: Any,
     ) -> Any:
         """Return the loss and the metrics for data.
 
@@ -225,6 +233,7 @@ class Compiled(Layer):
         float, list of float or dict
             The loss; with metrics a list, the loss first; with ``return_dict`` a dict of names to numbers.
         """
+        refuse_unknown("evaluate", unknown, Compiled.evaluate)
         trainer = self._engine("evaluate", needs_loss=True)
         logs = trainer.evaluate(
             self._see(x),
@@ -244,6 +253,7 @@ class Compiled(Layer):
         verbose: int | str = "auto",
         steps: int | None = None,
         callbacks: Any = None,
+        **unknown: Any,
     ) -> Any:
         """Return the outputs for data, computed batch by batch, as NumPy arrays.
 
@@ -256,6 +266,7 @@ class Compiled(Layer):
         -------
         array, or list or dict of arrays (N, ...)
         """
+        refuse_unknown("predict", unknown, Compiled.predict)
         trainer = self._engine("predict")
         return trainer.predict(self._see(x), batch_size=batch_size, verbose=verbose, steps=steps, callbacks=callbacks)
 

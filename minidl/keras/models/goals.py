@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from minidl.autograd import Variable
-from minidl.errors import ArgumentError
+from minidl.errors import ArgumentError, DataError
 from minidl.keras import losses, metrics
 from minidl.keras.structure import flatten
 
@@ -34,6 +34,11 @@ class Goal:
 
     def weighted(self, prediction: Any, target: Any, sample_weight: Any) -> Any:
         """Return the loss of a batch; for several outputs a dict, ``"loss"`` the sum."""
+        if target is None:
+            raise DataError(
+                "the data has no targets to compute the loss with; pass y, or let the generator yield (x, y); "
+                "validation_data is (x, y), too"
+            )
         if isinstance(prediction, Variable) and not isinstance(self.loss, (list, tuple, dict)):
             value = self.loss.weighted(prediction, target, sample_weight)
             return value * self.loss_weights if isinstance(self.loss_weights, (int, float)) else value
@@ -86,9 +91,11 @@ class Measures:
         if isinstance(given, (str, metrics.Metric)) or callable(given):
             given = [given]
         nested = isinstance(given, Mapping) or any(isinstance(x, (list, tuple)) or x is None for x in given)
-        if not nested and len(self._names()) <= 1:
-            return [metrics.as_metric(x) for x in given]
         names = self._names()
+        if not nested and len(names) <= 1:
+            return [metrics.as_metric(x) for x in given]
+        if not names:  # a class of one's own, whose outputs nobody knows before they are there
+            names = list(given) if isinstance(given, Mapping) else [f"output_{i + 1}" for i in range(len(given))]
         if not nested and len(names) > 1 and len(given) != len(names):
             given = [given] * len(names)
         found = []
@@ -98,7 +105,10 @@ class Measures:
         return found
 
     def _names(self) -> list[str]:
-        return [] if self.model._graph is None else self.model.output_names
+        graph = self.model._graph
+        if graph is None:
+            return []
+        return list(graph.outputs) if isinstance(graph.outputs, Mapping) else self.model.output_names
 
 
 class OfOutput:
@@ -119,7 +129,12 @@ class OfOutput:
 
     def _mine(self, values: Any) -> Any:
         if isinstance(values, Mapping):
-            return values.get(self.output)
+            if self.output not in values:
+                raise ArgumentError(
+                    f"metrics: there is nothing for the output {self.output!r} among {list(values)}; metrics, targets "
+                    "and outputs go by the same names"
+                )
+            return values[self.output]
         return values[self.position] if isinstance(values, (list, tuple)) else values
 
 

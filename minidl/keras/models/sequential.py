@@ -12,8 +12,8 @@ from minidl.keras.models.graph_config import made_layer
 from minidl.keras.models.model import Model
 from minidl.keras.names import scope
 from minidl.keras.serialization import builtin, serialize_keras_object
-from minidl.keras.structure import is_shape
-from minidl.keras.symbolic import Graph, KerasTensor, node_of
+from minidl.keras.structure import flatten, is_shape
+from minidl.keras.symbolic import Graph, KerasTensor, node_of, with_rank_of
 
 __all__ = ["Sequential"]
 
@@ -152,11 +152,25 @@ class Sequential(Model):
             raise
 
     def _build_for(self, inputs: Any) -> None:
-        self.build((None, *inputs.shape[1:]))
+        self.build((None, *self._single(inputs).shape[1:]))
+
+    def _single(self, inputs: Any) -> Any:
+        """Return the one input there may be."""
+        if not isinstance(inputs, (list, tuple, dict)):
+            return inputs
+        values = flatten(inputs)
+        if len(values) != 1:
+            raise ArgumentError(
+                f"Sequential {self.name!r}: a chain has one input, got {len(values)} tensors; for several inputs use "
+                "keras.Model(inputs, outputs)"
+            )
+        return values[0]
 
     def call(self, inputs: Any) -> Any:
         """Compute the outputs."""
-        x = inputs
+        x = self._single(inputs)
+        if self._chain.ends is not None:
+            x = with_rank_of(self._chain.ends[0], x)
         for layer in self._chain.layers:
             if type(layer) is not InputLayer:  # it returns what it gets
                 x = layer(x)

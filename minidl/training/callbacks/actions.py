@@ -77,7 +77,7 @@ def _takes(function: Callable[..., Any], *arguments: Any) -> bool:
 
 
 class TerminateOnNaN(Callback):
-    """Stop training when the loss is NaN or infinite.
+    """Stop training when the loss is NaN or infinite; the model stays as the last good step left it.
 
     It looks at the loss of every step, which on a GPU waits for it.
 
@@ -102,6 +102,10 @@ class TerminateOnNaN(Callback):
 
     def __init__(self, raise_error: bool = False) -> None:
         self.raise_error = raise_error
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Let the trainer leave out a step with such a loss."""
+        self.trainer.guarded = True
 
     def on_batch_end(self, batch: int, logs: Any = None) -> None:
         """Look at the loss."""

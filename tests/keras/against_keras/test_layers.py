@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from minidl import keras
-from tests.keras.against_keras.twins import numbers, twins
+from tests.keras.against_keras.twins import fitted, numbers, twins
 
 N = 58  # two epochs of batches of 6, the last of which has 4, are 20 steps
 IMAGE, STEPS, ROW = (5, 6, 3), (5, 3), (4,)
@@ -93,12 +93,7 @@ def test_trains_as_in_keras(layer: str, given: Any, kwargs: dict[str, Any]) -> N
         model.compile(k.optimizers.SGD(0.02), "mse")
         return model
 
-    def train(model: Any, _: Any) -> Any:
-        x = arrays if isinstance(given, list) else arrays[0]
-        history = model.fit(x, numbers(N, 2), batch_size=6, epochs=2, shuffle=False, verbose=0).history
-        return history, model.predict_on_batch(x)
-
-    twins(make).agree_on(train)
+    twins(make).agree_on(fitted(arrays if isinstance(given, list) else arrays[0], numbers(N, 2)))
 
 
 def test_none_is_left_out() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from minidl import keras
-from tests.keras.against_keras.twins import numbers, trained, twins
+from tests.keras.against_keras.twins import fitted, numbers, twins
 
 N = 58
 X = numbers(N, 4)
@@ -60,7 +60,7 @@ def test_losses(loss: str, y: np.ndarray, activation: str | None, options: dict[
 
     weight = None if how == "string" else np.linspace(0, 2, N, dtype="float32")
     weight = None if loss in ("Dice", "Tversky") else weight  # one number for a whole batch has no weights
-    twins(make).agree_on(trained(X, y, sample_weight=weight))
+    twins(make).agree_on(fitted(X, y, sample_weight=weight))
 
 
 @pytest.mark.parametrize("loss", FROM_LOGITS)
@@ -72,7 +72,7 @@ def test_losses_from_logits(loss: str) -> None:
         model.compile(k.optimizers.SGD(0.1), getattr(k.losses, loss)(from_logits=True), metrics=["accuracy"])
         return model
 
-    twins(make).agree_on(trained(X, y))
+    twins(make).agree_on(fitted(X, y))
 
 
 def test_no_loss_is_left_out() -> None:
@@ -89,7 +89,7 @@ def test_optimizers(optimizer: str) -> None:
         model.compile(optimizer.lower(), "sparse_categorical_crossentropy", metrics=["accuracy"])
         return model
 
-    twins(make).agree_on(trained(X, LABELS))
+    twins(make).agree_on(fitted(X, LABELS))
 
 
 def test_no_optimizer_is_left_out() -> None:
@@ -117,7 +117,7 @@ def test_what_happens_around_a_step(options: dict[str, Any]) -> None:
         model.compile(k.optimizers.Adam(0.01, **options), "sparse_categorical_crossentropy")
         return model
 
-    twins(make).agree_on(trained(X, LABELS))
+    twins(make).agree_on(fitted(X, LABELS))
 
 
 SCHEDULES: list[tuple[str, dict[str, Any]]] = [
@@ -140,6 +140,6 @@ def test_learning_rate_schedules(schedule: str, options: dict[str, Any]) -> None
         return model
 
     def train(model: Any, k: Any) -> Any:
-        return trained(X, LABELS)(model, k), float(model.optimizer.learning_rate), int(model.optimizer.iterations)
+        return fitted(X, LABELS)(model, k), float(model.optimizer.learning_rate), int(model.optimizer.iterations)
 
     twins(make).agree_on(train)

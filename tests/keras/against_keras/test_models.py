@@ -67,6 +67,21 @@ def test_inputs_by_name() -> None:
     twins(make).agree_on(trained({"row": ROWS, "image": IMAGES}, {"value": VALUES, "label": LABELS}))
 
 
+def test_outputs_under_other_names_than_their_layers() -> None:
+    def make(k: Any) -> Any:
+        row = k.Input((4,))
+        model = k.Model(row, {"a": k.layers.Dense(2)(row), "b": k.layers.Dense(2)(row)})
+        model.compile("sgd", {"a": "mse", "b": "mae"}, metrics={"a": ["mae"], "b": ["mse", "mae"]})
+        return model
+
+    def do(model: Any, _: Any) -> Any:
+        y = {"a": VALUES, "b": 2 * VALUES}
+        history = model.fit(ROWS, y, 6, 2, 0, shuffle=False).history
+        return history, model.evaluate(ROWS, y, verbose=0, return_dict=True), model.predict(ROWS, verbose=0)
+
+    twins(make).agree_on(do)
+
+
 def test_one_loss_for_all_outputs() -> None:
     def make(k: Any) -> Any:
         row = k.Input((4,))
