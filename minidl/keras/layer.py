@@ -456,10 +456,6 @@ class Layer(Module):
         if shape is not None and not self.built:
             self.build(map_shapes(tuple, shape))
 
-    def extra_repr(self) -> str:
-        """Return what stands between the parentheses of ``repr``."""
-        return ", ".join(f"{name}={getattr(self, name)!r}" for name in self._shown)
-
 
 class _Given:
     """What ``__init__`` was called with; no dict, since a module looks into dicts for what belongs to it."""
