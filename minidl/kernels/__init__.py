@@ -69,7 +69,10 @@ avg_pool2d_grad = either(
     lambda grad, image, *geometry: grad.shape[0] * grad.shape[1] * image[0] * image[1] >= LEAST_PIXELS,
 )
 
+relu = either(reference.relu, "elementwise", lambda x: x.size >= LEAST_PIXELS)
 relu_grad = either(reference.relu_grad, "elementwise", lambda grad, y: grad.size >= LEAST_PIXELS)
+channel_sums = either(reference.channel_sums, "elementwise", lambda grad: grad.size >= LEAST_PIXELS)
+relu_grad_and_sums = either(reference.relu_grad_and_sums, "elementwise", lambda grad, y: grad.size >= LEAST_PIXELS)
 
 # Matrix products of NumPy (OpenBLAS) against the compiled kernel: the least of many, in us, in turns, on one thread of
 # a busy Xeon with AVX-512:
