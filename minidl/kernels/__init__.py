@@ -20,7 +20,15 @@ LEAST_PRODUCTS = 2**17
 
 
 def large_convolution(
-    x: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int, size: Any
+    x: Any,
+    weight: Any,
+    bias: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    groups: int,
+    size: Any,
+    relu: bool = False,
 ) -> bool:
     """Whether the compiled convolution wins."""
     products = x.shape[0] * weight.size * size[0] * size[1]

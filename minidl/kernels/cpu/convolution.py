@@ -232,7 +232,7 @@ def pad_image(x, n, place, line, padded, begin):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def convolve(part, parts, x, filters, bias, place, offsets, numbers, memory, y):  # type: ignore[no-untyped-def]
+def convolve(part, parts, x, filters, bias, place, offsets, numbers, relu, memory, y):  # type: ignore[no-untyped-def]
     """Compute a share of the bands of rows of ``y`` (N, K, OH, OW), for all filters."""
     G, filters_each, channels_each, cells, tile, block, together, band, padded, own = numbers
     plane, width = place[3], place[4]
@@ -262,6 +262,7 @@ def convolve(part, parts, x, filters, bias, place, offsets, numbers, memory, y):
             for p in range(0, pixels, together * panel):
                 for c in range(0, channels_each, block):
                     steps = (min(c + block, channels_each) - c) * cells
+                    least = 0.0 if relu and c + block >= channels_each else -np.inf
                     for q in range(filter_panels):
                         k = q * height
                         filters_at = ((g * filter_panels + q) * channels_each + c) * cells * height
@@ -274,27 +275,27 @@ def convolve(part, parts, x, filters, bias, place, offsets, numbers, memory, y):
                             if tile == ONE:
                                 filters_by_pixels(
                                     1, ONE_VECTORS, steps, filters, filters_at, memory, pixels_at, offsets, c * cells,
-                                    bias, bias_at, memory, at, row, c > 0,
+                                    bias, bias_at, memory, at, row, c > 0, least,
                                 )  # fmt: skip
                             elif tile == FEW:
                                 filters_by_pixels(
                                     FEW_ROWS, FEW_VECTORS, steps, filters, filters_at, memory, pixels_at, offsets,
-                                    c * cells, bias, bias_at, memory, at, row, c > 0,
+                                    c * cells, bias, bias_at, memory, at, row, c > 0, least,
                                 )  # fmt: skip
                             elif stop - begin <= lanes:
                                 filters_by_pixels(
                                     MAIN_ROWS, 1, steps, filters, filters_at, memory, pixels_at, offsets, c * cells,
-                                    bias, bias_at, memory, at, row, c > 0,
+                                    bias, bias_at, memory, at, row, c > 0, least,
                                 )  # fmt: skip
                             elif stop - begin <= 2 * lanes:
                                 filters_by_pixels(
                                     MAIN_ROWS, 2, steps, filters, filters_at, memory, pixels_at, offsets, c * cells,
-                                    bias, bias_at, memory, at, row, c > 0,
+                                    bias, bias_at, memory, at, row, c > 0, least,
                                 )  # fmt: skip
                             else:
                                 filters_by_pixels(
                                     MAIN_ROWS, MAIN_VECTORS, steps, filters, filters_at, memory, pixels_at, offsets,
-                                    c * cells, bias, bias_at, memory, at, row, c > 0,
+                                    c * cells, bias, bias_at, memory, at, row, c > 0, least,
                                 )  # fmt: skip
                         if c + block >= channels_each:
                             count = min(height, filters_each - k)
@@ -319,7 +320,7 @@ def store_rows(memory, tile_at, tile_row, begin, stop, width, count, y, first, l
         p += width - j
 
 
-def execute(plan: Plan, x: Any, filters: Any, bias: Any, y: Any) -> Any:
+def execute(plan: Plan, x: Any, filters: Any, bias: Any, relu: bool, y: Any) -> Any:
     """Pack filters (G, K / G, C / G, R, S) and bias, and convolve, on as many threads as pay."""
     groups, filters_each = plan.numbers[:2]
     height = plan.tile_rows
@@ -334,12 +335,20 @@ def execute(plan: Plan, x: Any, filters: Any, bias: Any, y: Any) -> Any:
     parts = parts_for(plan.work, LEAST_WORK)
     memory = scratch(parts * plan.memory, x.dtype)
     geometry = plan.place, plan.offsets, plan.numbers
-    run(convolve, parts, numbers_of(x), packed, packed_bias.reshape(-1), *geometry, memory, y)
+    run(convolve, parts, numbers_of(x), packed, packed_bias.reshape(-1), *geometry, relu, memory, y)
     return y
 
 
 def conv2d(
-    x: Any, weight: Any, bias: Any, stride: Pair, padding: Sides, dilation: Pair, groups: int, size: Pair
+    x: Any,
+    weight: Any,
+    bias: Any,
+    stride: Pair,
+    padding: Sides,
+    dilation: Pair,
+    groups: int,
+    size: Pair,
+    relu: bool = False,
 ) -> Any:
     """Slide the filters over the image; parameters as in :func:`minidl.kernels.reference.conv2d`."""
     if not x.flags.aligned:  # a field of records: its strides may not be whole numbers
@@ -351,7 +360,7 @@ def conv2d(
         N, (H, W), channels, K // groups, groups, (R, S), size, stride, before, (1, 1), dilation, x.itemsize
     )
     y = np.empty((N, K, *size), x.dtype)
-    return execute(plan, x, weight.reshape(groups, K // groups, channels, R, S), bias, y)
+    return execute(plan, x, weight.reshape(groups, K // groups, channels, R, S), bias, relu, y)
 
 
 def conv2d_input_grad(
@@ -368,4 +377,4 @@ def conv2d_input_grad(
     )
     y = np.empty((N, channels * groups, *size), grad.dtype)
     filters = weight.reshape(groups, K // groups, channels, R, S).swapaxes(1, 2)[..., ::-1, ::-1]
-    return execute(plan, grad, filters, None, y)
+    return execute(plan, grad, filters, None, False, y)

@@ -66,6 +66,10 @@ class TileEmitter(Emitter):
         """Return the addresses of ``count`` rows that are ``row`` apart."""
         return [self.at(pointer, self.builder.mul(row, self.number(i))) for i in range(count)]
 
+    def at_least(self, least: Any, x: Any) -> Any:
+        """Return ``least`` where x is below it, and x elsewhere: nan stays."""
+        return self.builder.select(self.builder.fcmp_ordered("<", x, least), least, x)
+
     def sums(self, steps: Any, rows: int, vectors: int, numbers: Any) -> list[list[Any]]:
         """Emit the loop, return its registers; ``numbers(step)`` emits where a step's numbers and vectors stand."""
         builder = self.builder
@@ -111,11 +115,13 @@ def filters_by_pixels(
     tile_at: Any,
     tile_row: Any,
     more: Any,
+    least: Any,
 ) -> Any:
     """Apply ``rows`` filters to ``vectors`` registers of neighbouring pixels, into rows ``tile_row`` apart of ``tile``.
 
     ``tile[i, p] = (tile[i, p] if more else bias[i]) + sum_k filters[k * rows + i] * image[offsets[k] + p]``, for
-    ``steps`` >= 1 of k; each array from its ``_at`` on.
+    ``steps`` >= 1 of k; each array from its ``_at`` on. Sums below ``least`` become ``least``: 0 rectifies them,
+    -inf leaves them.
     """
     index = types.intp
     signature = types.void(
@@ -134,6 +140,7 @@ def filters_by_pixels(
         index,
         index,
         types.boolean,
+        image.dtype,
     )
     height, width = rows.literal_value, vectors.literal_value
 
@@ -149,16 +156,18 @@ def filters_by_pixels(
         lines = [
             [emit.ahead(row, j * emit.lanes) for j in range(width)] for row in emit.rows_at(tile, args[13], height)
         ]
+        least = emit.splat(args[15])
         with builder.if_else(args[14]) as (adding, beginning):
             with adding:
                 for i in range(height):
                     for j in range(width):
-                        emit.store(builder.fadd(emit.load(lines[i][j]), sums[i][j]), lines[i][j])
+                        total = builder.fadd(emit.load(lines[i][j]), sums[i][j])
+                        emit.store(emit.at_least(least, total), lines[i][j])
             with beginning:
                 for i in range(height):
                     first = emit.splat(builder.load(emit.ahead(bias, i)))
                     for j in range(width):
-                        emit.store(builder.fadd(first, sums[i][j]), lines[i][j])
+                        emit.store(emit.at_least(least, builder.fadd(first, sums[i][j])), lines[i][j])
         return context.get_dummy_value()
 
     return signature, codegen
