@@ -97,7 +97,7 @@ LEAST_MULTIPLICATIONS = 10**6
 LEAST_SIDE = 16  # of the result: for a few rows or columns, packing costs more than multiplying
 
 
-def large_product(x: Any, y: Any, bias: Any = None) -> bool:
+def large_product(x: Any, y: Any, bias: Any = None, relu: bool = False) -> bool:
     """Whether compiling and packing pay for a product (..., M, K) @ (..., K, N) of arrays of one type."""
     if type(y) is not type(x) or x.dtype != y.dtype or x.ndim < 2 or y.ndim < 2:
         return False

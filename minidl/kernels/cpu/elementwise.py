@@ -138,11 +138,11 @@ def relu_grad(grad: Any, y: Any) -> Any:
 
 @kernel
 def plane_sums(part: int, parts: int, grad: Any, y: Any, out: Any, sums: Any) -> None:
-    """Fill ``sums`` (N, C) with those of planes ``grad`` (N, C, H, W), masked by ``y`` into ``out`` if these are there."""
+    """Fill ``sums`` (N, C) with those of planes ``grad`` (N, C, H, W), masked by ``y`` into ``out`` if these exist."""
     pixels = grad.shape[2] * grad.shape[3]
     planes = sums.reshape(-1)
     for p in range(planes.size * part // parts, planes.size * (part + 1) // parts):
-        planes[p] = masked_sum(grad, y, out, p * pixels, pixels)  # type: ignore[call-arg]
+        planes[p] = masked_sum(grad, y, out, p * pixels, pixels)
 
 
 def channel_sums(grad: Any) -> Any:
