@@ -57,7 +57,8 @@ def test_a_relu_runs_in_the_pass_of_the_layer_before_it(layer: nn.Module) -> Non
     outputs = []
     with layer.register_forward_hook(lambda module, args, output: outputs.append(output.numpy(force=True))):
         assert nodes(nn.ReLU()) == 3
-    assert all((output < 0).any() for output in outputs) and len(outputs) == 2
+    assert all((output < 0).any() for output in outputs)
+    assert len(outputs) == 2
 
 
 def test_sequential_ends_with_a_layer_that_waits_for_a_relu() -> None:

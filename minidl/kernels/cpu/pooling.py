@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from minidl.kernels.cpu.compiler import helper, kernel
-from minidl.kernels.cpu.squares import largest_of_pairs
+from minidl.kernels.cpu.squares import largest_of_pairs, spread_pairs
 from minidl.kernels.cpu.threads import parts_for, run
 from minidl.kernels.cpu.vectors import lanes
 from minidl.kernels.reference.pooling import divisors
@@ -216,6 +216,26 @@ def scatter_into_planes(part: int, parts: int, grad: Any, indices: Any, out: Any
 
 
 @kernel
+def scatter_into_squares(part: int, parts: int, grad: Any, indices: Any, out: Any, astray: Any) -> None:
+    """Do the same for windows of 2 x 2 pixels next to each other, and write all of ``out`` (P, H, W) at once.
+
+    Where an index is none of its own window's, ``astray`` becomes True, and ``out`` is of no use.
+    """
+    P, H, W = out.shape
+    OH, OW = grad.shape[1:]
+    for p in range(P * part // parts, P * (part + 1) // parts):
+        for i in range(OH):
+            for j in range(0, OW, lanes(out)):
+                position, at = 2 * i * W + 2 * j, (p * OH + i) * OW + j
+                if not spread_pairs(grad, indices, at, position, OW - j, out, p * H * W + position, W):  # type: ignore[call-arg]
+                    astray[part] = True
+            if W > 2 * OW:
+                out[p, 2 * i, 2 * OW :] = 0
+                out[p, 2 * i + 1, 2 * OW :] = 0
+        out[p, 2 * OH :] = 0
+
+
+@kernel
 def scatter_into_channels(part: int, parts: int, grad: Any, indices: Any, out: Any, astray: Any) -> None:
     """Add ``grad`` (N, Q, C) into zeros ``out`` (N, H * W, C) at ``indices`` (N, Q, C)."""
     N, pixels, C = out.shape
@@ -260,9 +280,15 @@ def scatter_planes(grad: Any, indices: Any, size: Pair) -> Any:
         image = scattered.reshape(N, pixels, C)
         run(scatter_into_channels, parts, shares.reshape(images), where.reshape(images), image, astray)
     else:
-        planes = (N * C, OH * OW)
-        plane = scattered.reshape(N * C, pixels)
-        run(scatter_into_planes, parts, shares.reshape(planes), where.reshape(planes), plane, astray)
+        squares = where.dtype == np.int32 and (size[0] // 2, size[1] // 2) == (OH, OW)  # it seems
+        planes = N * C, OH, OW
+        where, shares, plane = where.reshape(planes), shares.reshape(planes), scattered.reshape(N * C, *size)
+        if squares:
+            run(scatter_into_squares, parts, shares, where, plane, astray)
+        if not squares or astray.any():
+            astray[:] = False
+            shares, where = shares.reshape(N * C, OH * OW), where.reshape(N * C, OH * OW)
+            run(scatter_into_planes, parts, shares, where, plane.reshape(N * C, pixels), astray)
     if astray.any():
         raise IndexError(f"scatter_planes: an index is not in 0 to {pixels - 1}, the positions of a {size} plane")
     return out

@@ -106,7 +106,9 @@ def test_relu(shape: tuple[int, ...], dtype: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("shape", [(2, 3, 1, 1), (0, 2, 3, 3), (2, 0, 3, 3), (2, 3, 0, 3), (3, 5, 7, 11), (2, 3, 16, 24)])
+@pytest.mark.parametrize(
+    "shape", [(2, 3, 1, 1), (0, 2, 3, 3), (2, 0, 3, 3), (2, 3, 0, 3), (3, 5, 7, 11), (2, 3, 16, 24)]
+)
 def test_channel_sums(shape: tuple[int, ...], dtype: str) -> None:
     grad, y = RNG.standard_normal(shape).astype(dtype), RNG.standard_normal(shape).astype(dtype)
     rtol = 1e-4 if dtype == "float32" else 1e-12
@@ -143,4 +145,5 @@ def test_neighbours_of_sums_stay_as_they_are() -> None:
         elementwise.plane_sums(0, 1, grad, y, out, sums[128:-128].reshape(shape[:2]))
         assert (sums[128:-128] == 7777 * shape[2] * shape[3]).all()
         for block in (*blocks, sums):
-            assert (block[:128] == 7777).all() and (block[-128:] == 7777).all()
+            assert (block[:128] == 7777).all()
+            assert (block[-128:] == 7777).all()

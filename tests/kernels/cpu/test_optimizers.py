@@ -139,7 +139,8 @@ def test_moments_too_small_for_normal_numbers_become_zero(monkeypatch: pytest.Mo
         assert before == pytest.approx(0.9 * last, rel=1e-6)
     for _ in range(10):
         optimizer.step()
-    assert not optimizer.state[p]["exp_avg"].any() and not optimizer.state[p]["exp_avg_sq"].any()
+    assert not optimizer.state[p]["exp_avg"].any()
+    assert not optimizer.state[p]["exp_avg_sq"].any()
 
 
 def test_neighbours_stay_as_they_are() -> None:
