@@ -35,7 +35,8 @@ import numpy as np
 from minidl.kernels.cpu.compiler import VECTOR_BYTES, VECTOR_REGISTERS, helper, kernel
 from minidl.kernels.cpu.convolution_tiles import copy_number, copy_rows, filters_by_pixels
 from minidl.kernels.cpu.memory import scratch
-from minidl.kernels.cpu.threads import parts_for, run
+from minidl.kernels.cpu.pool import run, shared_out
+from minidl.kernels.cpu.threads import parts_for
 from minidl.kernels.reference.windows import Pair, Sides
 
 __all__ = ["conv2d", "conv2d_input_grad"]
@@ -234,6 +235,8 @@ def pad_image(x, n, place, line, padded, begin):  # type: ignore[no-untyped-def]
 @kernel
 def convolve(part, parts, x, filters, bias, place, offsets, numbers, relu, memory, y):  # type: ignore[no-untyped-def]
     """Compute a share of the bands of rows of ``y`` (N, K, OH, OW), for all filters."""
+    if shared_out(part, parts):
+        return
     G, filters_each, channels_each, cells, tile, block, together, band, padded, own = numbers
     plane, width = place[3], place[4]
     N, _, OH, OW = y.shape

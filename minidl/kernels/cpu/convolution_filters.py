@@ -36,7 +36,8 @@ from minidl.kernels.cpu.convolution import (
 )
 from minidl.kernels.cpu.convolution_tiles import taps_by_filters, transpose_square
 from minidl.kernels.cpu.memory import scratch
-from minidl.kernels.cpu.threads import parts_for, run
+from minidl.kernels.cpu.pool import run, shared_out
+from minidl.kernels.cpu.threads import parts_for
 from minidl.kernels.reference.windows import Pair, Sides
 
 __all__ = ["conv2d_weight_grad"]
@@ -130,6 +131,8 @@ def correlate(  # type: ignore[no-untyped-def]
     part, parts, x, grad, place, offsets, positions, numbers, memory, sums
 ):
     """Compute a share of the sums (chunks, G, panels of filters, cells, panel); ``grad`` is flat."""
+    if shared_out(part, parts):
+        return
     G, filters_each, channels_each, tile, chunks, panels, block, padded, own = numbers
     plane = place[3]
     N = x[1]
@@ -192,6 +195,8 @@ def correlate(  # type: ignore[no-untyped-def]
 @kernel
 def add_chunks(part, parts, sums, y):  # type: ignore[no-untyped-def]
     """Add up sums (chunks, G, panels, cells, panel) in order, and store a share of the filters y (G, K / G, cells)."""
+    if shared_out(part, parts):
+        return
     chunks, G, _, _, panel = sums.shape
     _, K, cells = y.shape
     for index in range(G * K * part // parts, G * K * (part + 1) // parts):

@@ -20,7 +20,8 @@ from numba.core import cgutils
 
 from minidl.kernels import reference
 from minidl.kernels.cpu.compiler import intrinsic, kernel
-from minidl.kernels.cpu.threads import parts_for, run
+from minidl.kernels.cpu.pool import run, shared_out
+from minidl.kernels.cpu.threads import parts_for
 from minidl.kernels.cpu.vectors import Emitter
 
 __all__ = ["channel_sums", "relu", "relu_grad", "relu_grad_and_sums"]
@@ -87,6 +88,8 @@ def masked_sum(typingctx: Any, grad: Any, y: Any, out: Any, at: Any, count: Any)
 @kernel
 def relu_share(part: int, parts: int, x: Any, out: Any) -> None:
     """Compute share ``part`` of :func:`relu` of flat arrays."""
+    if shared_out(part, parts):
+        return
     start, stop = out.size * part // parts, out.size * (part + 1) // parts
     x, out = x[start:stop], out[start:stop]
     zero = out.dtype.type(0)
@@ -106,6 +109,8 @@ def relu(x: Any) -> Any:
 @kernel
 def relu_grad_share(part: int, parts: int, grad: Any, y: Any, out: Any) -> None:
     """Compute share ``part`` of :func:`relu_grad` of flat arrays."""
+    if shared_out(part, parts):
+        return
     start, stop = out.size * part // parts, out.size * (part + 1) // parts
     grad, y, out = grad[start:stop], y[start:stop], out[start:stop]
     one, zero = out.dtype.type(1), out.dtype.type(0)
@@ -139,6 +144,8 @@ def relu_grad(grad: Any, y: Any) -> Any:
 @kernel
 def plane_sums(part: int, parts: int, grad: Any, y: Any, out: Any, sums: Any) -> None:
     """Fill ``sums`` (N, C) with those of planes ``grad`` (N, C, H, W), masked by ``y`` into ``out`` if these exist."""
+    if shared_out(part, parts):
+        return
     pixels = grad.shape[2] * grad.shape[3]
     planes = sums.reshape(-1)
     for p in range(planes.size * part // parts, planes.size * (part + 1) // parts):

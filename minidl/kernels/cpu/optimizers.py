@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from minidl.kernels.cpu.compiler import helper, kernel
-from minidl.kernels.cpu.threads import parts_for, run
+from minidl.kernels.cpu.pool import run, shared_out
+from minidl.kernels.cpu.threads import parts_for
 
 __all__ = ["adam", "sgd"]
 
@@ -33,6 +34,8 @@ def normal(x: Any, tiny: Any) -> Any:
 @kernel
 def adam_share(part: int, parts: int, p: Any, g: Any, m: Any, v: Any, highest: Any, numbers: Any) -> None:
     """Take share ``part`` of flat arrays through :func:`adam`."""
+    if shared_out(part, parts):
+        return
     start, stop = p.size * part // parts, p.size * (part + 1) // parts
     p, g, m, v, highest = p[start:stop], g[start:stop], m[start:stop], v[start:stop], highest[start:stop]
     sign, decay, shrink = numbers[0], numbers[1], numbers[2]
@@ -74,6 +77,8 @@ def adam(p: Any, g: Any, slots: Any, numbers: tuple[float, ...]) -> None:
 @kernel
 def sgd_share(part: int, parts: int, p: Any, g: Any, velocity: Any, numbers: Any) -> None:
     """Take share ``part`` of flat arrays through :func:`sgd`."""
+    if shared_out(part, parts):
+        return
     start, stop = p.size * part // parts, p.size * (part + 1) // parts
     p, g, velocity = p[start:stop], g[start:stop], velocity[start:stop]
     sign, decay, shrink, rate = numbers[0], numbers[1], numbers[2], numbers[3]

@@ -24,8 +24,9 @@ from typing import Any
 import numpy as np
 
 from minidl.kernels.cpu.compiler import helper, kernel
+from minidl.kernels.cpu.pool import run, shared_out
 from minidl.kernels.cpu.squares import largest_of_pairs, spread_pairs
-from minidl.kernels.cpu.threads import parts_for, run
+from minidl.kernels.cpu.threads import parts_for
 from minidl.kernels.cpu.vectors import lanes
 from minidl.kernels.reference.pooling import divisors
 from minidl.kernels.reference.windows import Pair
@@ -126,6 +127,8 @@ def largest_of_channels(
     part: int, parts: int, x: Any, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, values: Any, indices: Any
 ) -> None:
     """Fill ``values`` and ``indices`` (N, OH, OW, C) with the largest of each window of ``x`` (N, H, W, C)."""
+    if shared_out(part, parts):
+        return
     N, OH = values.shape[:2]
     for unit in range(N * OH * part // parts, N * OH * (part + 1) // parts):
         n, i = unit // OH, unit % OH
@@ -137,6 +140,8 @@ def largest_of_planes(
     part: int, parts: int, x: Any, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, values: Any, indices: Any
 ) -> None:
     """Fill ``values`` and ``indices`` (P, OH, OW) with the largest of each window of planes ``x`` (P, H, W)."""
+    if shared_out(part, parts):
+        return
     P, H, W = x.shape
     OH, OW = values.shape[1:]
     image = np.empty((H, W, PLANES), x.dtype)
@@ -154,6 +159,8 @@ def largest_of_planes(
 @kernel
 def largest_of_squares(part: int, parts: int, x: Any, values: Any, indices: Any) -> None:
     """Do the same for windows of 2 x 2 pixels next to each other."""
+    if shared_out(part, parts):
+        return
     P, H, W = x.shape
     OH, OW = values.shape[1:]
     for p in range(P * part // parts, P * (part + 1) // parts):
@@ -203,6 +210,8 @@ def max_pool2d(x: Any, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
 @kernel
 def scatter_into_planes(part: int, parts: int, grad: Any, indices: Any, out: Any, astray: Any) -> None:
     """Add ``grad`` (P, Q) into zeros ``out`` (P, H * W) at ``indices`` (P, Q)."""
+    if shared_out(part, parts):
+        return
     P, pixels = out.shape
     for p in range(P * part // parts, P * (part + 1) // parts):
         plane, share, where = out[p], grad[p], indices[p]
@@ -221,6 +230,8 @@ def scatter_into_squares(part: int, parts: int, grad: Any, indices: Any, out: An
 
     Where an index is none of its own window's, ``astray`` becomes True, and ``out`` is of no use.
     """
+    if shared_out(part, parts):
+        return
     P, H, W = out.shape
     OH, OW = grad.shape[1:]
     for p in range(P * part // parts, P * (part + 1) // parts):
@@ -238,6 +249,8 @@ def scatter_into_squares(part: int, parts: int, grad: Any, indices: Any, out: An
 @kernel
 def scatter_into_channels(part: int, parts: int, grad: Any, indices: Any, out: Any, astray: Any) -> None:
     """Add ``grad`` (N, Q, C) into zeros ``out`` (N, H * W, C) at ``indices`` (N, Q, C)."""
+    if shared_out(part, parts):
+        return
     N, pixels, C = out.shape
     blocks = (C + PLANES - 1) // PLANES
     for unit in range(N * blocks * part // parts, N * blocks * (part + 1) // parts):
@@ -326,6 +339,8 @@ def averages_of_channels(
     part: int, parts: int, x: Any, kernel: Pair, stride: Pair, padding: Pair, counts: Any, y: Any
 ) -> None:
     """Fill ``y`` (N, OH, OW, C) with the average of each window of ``x`` (N, H, W, C)."""
+    if shared_out(part, parts):
+        return
     N, OH = y.shape[:2]
     for unit in range(N * OH * part // parts, N * OH * (part + 1) // parts):
         n, i = unit // OH, unit % OH
@@ -337,6 +352,8 @@ def averages_of_planes(
     part: int, parts: int, x: Any, kernel: Pair, stride: Pair, padding: Pair, counts: Any, y: Any
 ) -> None:
     """Fill ``y`` (P, OH, OW) with the average of each window of planes ``x`` (P, H, W)."""
+    if shared_out(part, parts):
+        return
     P, H, W = x.shape
     OH, OW = y.shape[1:]
     image, averages = np.empty((H, W, PLANES), x.dtype), np.empty((OH, OW, PLANES), x.dtype)
@@ -428,6 +445,8 @@ def share_among_channels(
     part: int, parts: int, grad: Any, kernel: Pair, stride: Pair, padding: Pair, counts: Any, out: Any
 ) -> None:
     """Add ``grad`` (N, OH, OW, C) over ``counts`` to each pixel of its window in ``out`` (N, H, W, C)."""
+    if shared_out(part, parts):
+        return
     N, _, _, C = out.shape
     blocks = (C + PLANES - 1) // PLANES
     for unit in range(N * blocks * part // parts, N * blocks * (part + 1) // parts):
@@ -440,6 +459,8 @@ def share_among_planes(
     part: int, parts: int, grad: Any, kernel: Pair, stride: Pair, padding: Pair, counts: Any, out: Any
 ) -> None:
     """Add ``grad`` (P, OH, OW) over ``counts`` to each pixel of its window in ``out`` (P, H, W)."""
+    if shared_out(part, parts):
+        return
     P, H, W = out.shape
     OH, OW = grad.shape[1:]
     whole, image = np.empty((OH, OW, PLANES), grad.dtype), np.empty((H, W, PLANES), grad.dtype)
