@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import minidl
 from minidl import kernels
-from minidl.kernels.cpu import gemm, pool, threads
+from minidl.kernels.cpu import gemm, pool
 from minidl.kernels.cpu.vectors import ACCUMULATE, COLUMN_BIAS, RELU, ROW_BIAS
 
 RNG = np.random.default_rng(0)
