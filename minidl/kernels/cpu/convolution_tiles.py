@@ -33,7 +33,7 @@ from numba.extending import intrinsic
 
 from minidl.kernels.cpu.vectors import INT32, Emitter
 
-__all__ = ["copy_number", "copy_rows", "filters_by_pixels", "taps_by_filters", "transpose_square"]
+__all__ = ["copy_number", "copy_rows", "filters_by_pixels", "taps_by_filters", "transpose_rows"]
 
 
 def emitted(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -296,28 +296,54 @@ def copy_number(typing: Any, target: Any, target_at: Any, source: Any, source_at
 
 
 @emitted
-def transpose_square(
-    typing: Any, source: Any, source_at: Any, source_row: Any, target: Any, target_at: Any, target_row: Any
+def transpose_rows(
+    typing: Any,
+    target: Any,
+    target_at: Any,
+    target_row: Any,
+    width: Any,
+    source: Any,
+    source_at: Any,
+    source_row: Any,
+    rows: Any,
+    count: Any,
 ) -> Any:
-    """``target[j, i] = source[i, j]`` for a square as wide as a register, rows ``source_row`` and ``target_row`` apart.
+    """``target[j, i] = source[i, j]`` for i < ``rows`` and j < ``count``, and 0 for ``rows`` <= i < ``width``.
+
+    None of the three is more than a register's lanes; rows are ``source_row`` and ``target_row`` apart, from the
+    ``_at`` on. The source is an array of the target's type, or the address of one, as an integer. Nothing else is
+    touched.
 
     Interleaving row i with row i + half, for all i, log2(lanes) times over, transposes.
     """
     index = types.intp
-    signature = types.void(source, index, index, target, index, index)
+    source = source if isinstance(source, types.Array) else index
+    signature = types.void(target, index, index, index, source, index, index, index, index)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         emit = TileEmitter(context, builder, signature, args, like=0)
         lanes, half = emit.lanes, emit.lanes // 2
-        rows = [emit.load(row) for row in emit.rows_at(emit.pointer(0), args[2], lanes)]
+        width, source_row, rows, count = args[3], *args[6:]
+
+        def masks(lines: Any, length: Any) -> list[Any]:
+            """Return the mask of each line: ``length`` lanes of the first ``lines``."""
+            small, none = builder.trunc(length, INT32), ir.Constant(INT32, 0)
+            lengths = [
+                builder.select(builder.icmp_signed(">", lines, emit.number(i)), small, none) for i in range(lanes)
+            ]
+            return [emit.below(length, 0) for length in lengths]
+
+        places = emit.rows_at(emit.pointer(4), source_row, lanes)
+        vectors = [emit.masked_load(place, mask) for place, mask in zip(places, masks(rows, count), strict=True)]
         kind = ir.VectorType(INT32, lanes)
         low = ir.Constant(kind, [i // 2 + i % 2 * lanes for i in range(lanes)])
         high = ir.Constant(kind, [half + i // 2 + i % 2 * lanes for i in range(lanes)])
         for _ in range(lanes.bit_length() - 1):
-            pairs = [(rows[i], rows[i + half]) for i in range(half)]
-            rows = [builder.shuffle_vector(a, b, which) for a, b in pairs for which in (low, high)]
-        for vector, place in zip(rows, emit.rows_at(emit.pointer(3), args[5], lanes), strict=True):
-            emit.store(vector, place)
+            pairs = [(vectors[i], vectors[i + half]) for i in range(half)]
+            vectors = [builder.shuffle_vector(a, b, which) for a, b in pairs for which in (low, high)]
+        places = emit.rows_at(emit.pointer(0), args[2], lanes)
+        for vector, place, mask in zip(vectors, places, masks(count, width), strict=True):
+            emit.masked_store(vector, place, mask)
         return context.get_dummy_value()
 
     return signature, codegen
