@@ -9,7 +9,8 @@ subclass sets attributes before it calls ``super().__init__()``.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import BuiltinFunctionType, FunctionType
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -21,6 +22,9 @@ from minidl.errors import ArgumentError, DTypeError, MiniDLError, StateError
 from minidl.nn.hooks import Hooks
 from minidl.nn.parameter import Parameter
 from minidl.nn.summary import Summary, summarize
+
+#: What most attributes are, and what holds no parameter or module: so that looking through them is quick.
+_PLAIN = frozenset((bool, int, float, str, type(None), FunctionType, BuiltinFunctionType))
 
 
 class LoadResult(NamedTuple):
@@ -182,12 +186,16 @@ class Module:
 
     def _members(self) -> Iterator[tuple[str, Any]]:
         """Yield (name, value) of each parameter, buffer and submodule this module holds, in definition order."""
+        buffers = self._buffer_names
         for name, value in self.__dict__.items():
+            if type(value) in _PLAIN:
+                continue
             if isinstance(value, (Parameter, Module)):
                 yield name, value
             elif isinstance(value, (list, tuple, dict)):
-                yield from _inside(name, value, ())
-            elif name in self._buffer_names and value is not None:
+                if not _PLAIN.issuperset(map(type, value.values() if isinstance(value, dict) else value)):
+                    yield from _inside(name, value, ())
+            elif name in buffers:
                 yield name, value
 
     def _tensors(
@@ -211,7 +219,9 @@ class Module:
 
     def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
         """Yield the parameters, in definition order, each once."""
-        return (x for _, x in self.named_parameters(recurse=recurse))
+        if not recurse:
+            return (x for _, x in self.named_parameters(recurse=False))
+        return (x for x in self.below() if isinstance(x, Parameter))
 
     def named_buffers(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
@@ -250,8 +260,23 @@ class Module:
                 yield from value.named_modules(above, f"{prefix}.{name}" if prefix else name, remove_duplicate)
 
     def modules(self) -> Iterator[Module]:
-        """Yield this module and all below it."""
-        return (module for _, module in self.named_modules())
+        """Yield this module and all below it, each once, and each before what it holds."""
+        return (x for x in self.below() if isinstance(x, Module))
+
+    def below(self) -> Iterable[Any]:
+        """Return this module, its parameters and buffers, and all that is below it, in definition order, each once."""
+        found: dict[int, Any] = {}
+        self._collect(found)
+        return found.values()
+
+    def _collect(self, found: dict[int, Any]) -> None:
+        found[id(self)] = self
+        for _, value in self._members():
+            if id(value) not in found:
+                if isinstance(value, Module):
+                    value._collect(found)
+                else:
+                    found[id(value)] = value
 
     def get_submodule(self, target: str) -> Module:
         """Return the module called ``target`` (``"features.0"``); the empty string is this module."""

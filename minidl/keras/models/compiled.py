@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from minidl.keras.layer import Layer
 from minidl.keras.models.goals import Goal, Measures
 from minidl.keras.names import refuse_unknown
 from minidl.keras.serialization import deserialize_keras_object, serialize_keras_object
+from minidl.keras.variable import Variable
 from minidl.training import History, Trainer
 from minidl.training.batches import is_data, unpack
 from minidl.training.structure import mapped
@@ -281,7 +282,6 @@ class Compiled(Layer):
         """Take one step of training; return loss and metrics of the batch as :meth:`evaluate` does."""
         trainer = self._engine("train_on_batch", needs_loss=True)
         self._see(x)
-        self.optimizer.build(self.trainable_variables)
         return _returned(trainer.train_on_batch(x, y, sample_weight, class_weight), return_dict)
 
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
@@ -309,7 +309,7 @@ class Compiled(Layer):
             )
         if self._trainer is None:
             measures = self._measures
-            self._trainer = Trainer(
+            self._trainer = _Trainer(
                 self,
                 self._goal,
                 self.optimizer,
@@ -352,6 +352,15 @@ class Compiled(Layer):
             with no_grad():
                 self(first, training=False)
         return x
+
+
+class _Trainer(Trainer):
+    """A trainer whose optimizer learns before a single step what it is to train, if it does not know it yet."""
+
+    def begin_step(self, below: Iterable[Any]) -> None:
+        optimizer = self.optimizer
+        if not optimizer.built or not optimizer.knows(x for x in below if isinstance(x, Variable) and x._requires_grad):
+            optimizer.build(self.model.trainable_variables)
 
 
 def _forward(model: Layer, x: Any) -> Any:

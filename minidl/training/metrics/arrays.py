@@ -72,6 +72,8 @@ def check_labels(labels: Any, classes: int, what: str, name: str) -> tuple[Any, 
     """
     xp = namespace(labels)
     whole = labels.astype(np.int64)
+    if xp is np and labels.dtype.kind in "iu" and whole.size and whole.view(np.uint64).max() < classes:
+        return whole, 0.0  # (as unsigned numbers, negative ones are the largest)
     outside = (whole < 0) | (whole >= classes)
     if xp is not np:
         return xp.where(outside, 0, whole), xp.where(outside, math.nan, 0.0)
