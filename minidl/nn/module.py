@@ -39,6 +39,17 @@ class LoadResult(NamedTuple):
         return f"LoadResult(missing_keys={self.missing_keys}, unexpected_keys={self.unexpected_keys})"
 
 
+class Members:
+    """When any module was last given a member, or lost one: an object of its own for each moment."""
+
+    moment: object = object()
+
+    @classmethod
+    def changed(cls) -> None:
+        """Tell those who remember what modules are made of."""
+        cls.moment = object()
+
+
 class Module:
     r"""The base of all layers and models: a function with parameters.
 
@@ -122,10 +133,13 @@ class Module:
                     "make it a tensor: minidl.tensor(...), or del it first"
                 )
         object.__setattr__(self, name, value)
+        if isinstance(value, MEMBERS) or isinstance(old, MEMBERS):
+            Members.changed()
 
     def __delattr__(self, name: str) -> None:
         object.__delattr__(self, name)
         self._forget_buffer(name)
+        Members.changed()
 
     def __getattr__(self, name: str) -> Any:
         # Python comes here only for what is nowhere else
@@ -524,6 +538,10 @@ class Module:
             embedding.
         """
         return summarize(self, input_shapes, dtype)
+
+
+#: What is a member of a module, or can hold some.
+MEMBERS = (Parameter, Module, list, tuple, dict)
 
 
 def _inside(name: str, held: Any, above: tuple[Any, ...]) -> Iterator[tuple[str, Any]]:

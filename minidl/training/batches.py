@@ -8,13 +8,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from minidl.autograd import Variable, wrap
-from minidl.backend import CPU, Device, default_dtype, device_of, is_array, namespace, own_generator, to_device
+from minidl.backend import (
+    CPU,
+    Device,
+    default_dtype,
+    device_of,
+    gpu_in_use,
+    is_array,
+    namespace,
+    own_generator,
+    to_device,
+)
 from minidl.data import DataLoader, Dataset, IterableDataset
 from minidl.errors import ArgumentError, DataError, DTypeError, ShapeError, StateError
 from minidl.ops.creation import as_array
@@ -36,7 +45,7 @@ class Batch(NamedTuple):
     size: int
 
 
-def plain(x: Any, name: str) -> Any:
+def plain(x: Any, name: str, what: str = "") -> Any:
     """Return one array of data as the engine wants it: what is NumPy's own float64 in the default float dtype.
 
     Raises
@@ -48,7 +57,7 @@ def plain(x: Any, name: str) -> Any:
         return x.array
     if type(x) is np.ndarray and x.dtype in _AS_THEY_ARE:
         return x
-    array = as_array(x, copy=False, name=name)
+    array = as_array(x, copy=False, name=f"{name}: {what}" if what else name)
     return array.astype(default_dtype()) if array.dtype == np.float64 else array
 
 
@@ -416,10 +425,12 @@ def single(
         weight = combined(class_weights(y, class_weight, name), weight)
     size = _count({"x": x, "y": y, "sample_weight": weight}, name)
 
-    def placed(array: Any) -> Any:
-        return wrap(to_device(array[...], device))  # another object, if it is a tensor's array: see Variable
+    here = not gpu_in_use()
 
-    return Batch(mapped(placed, x), mapped(placed, y), mapped(placed, weight), size)
+    def placed(array: Any) -> Any:
+        return wrap(array[...] if here else to_device(array[...], device))  # no two tensors have one array object
+
+    return Batch(mapped(placed, x), mapped(placed, y), None if weight is None else mapped(placed, weight), size)
 
 
 def is_data(x: Any) -> bool:
@@ -431,8 +442,11 @@ def is_data(x: Any) -> bool:
 
 def as_data(x: Any, y: Any, weight: Any, name: str) -> tuple[Any, Any, Any]:
     """Return inputs, targets and weights as (nested) arrays."""
-    parts = ("x", x), ("y", y), ("sample_weight", weight)
-    return tuple(mapped(partial(plain, name=f"{name}: {what}"), part) for what, part in parts)
+
+    def arrays(what: str, part: Any) -> Any:
+        return None if part is None else mapped(lambda array: plain(array, name, what), part)
+
+    return arrays("x", x), arrays("y", y), arrays("sample_weight", weight)
 
 
 def split(x: Any, y: Any, weight: Any, share: float, name: str) -> tuple[tuple[Any, Any, Any], tuple[Any, Any, Any]]:
@@ -471,7 +485,9 @@ def _count(parts: Mapping[str, Any], name: str) -> int:
     DataError
         If there are none.
     """
-    shapes = {where: array.shape for what, part in parts.items() for where, array in leaves(part, what)}
+    shapes = {
+        where: array.shape for what, part in parts.items() if part is not None for where, array in leaves(part, what)
+    }
     sizes = {shape[0] if shape else None for shape in shapes.values()}
     size = sizes.pop() if len(sizes) == 1 else None
     if size:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from minidl.autograd import Variable, no_grad
@@ -11,6 +11,7 @@ from minidl.backend import CPU, Device, device_of, gpu_in_use, to_numpy
 from minidl.data.samplers import positive
 from minidl.errors import ArgumentError, DataError, DTypeError, GradError, StateError, warn
 from minidl.nn.module import Module
+from minidl.nn.tree import Tree
 from minidl.nn.utils import clip_grad_norm_, clip_grad_value_
 from minidl.training.batches import Batch, single
 from minidl.training.meters import Meters
@@ -46,6 +47,7 @@ class Steps:
             if bound is not None and not bound > 0:
                 raise ArgumentError(f"Trainer: {name} must be positive, got {bound!r}")
         self.model = model
+        self.tree = Tree(model)
         self.loss = loss if loss is None or isinstance(loss, Loss) else Loss(loss)
         self.optimizer = optimizer
         self.meters = Meters(metrics, weighted_metrics)
@@ -89,8 +91,8 @@ class Steps:
         batch = self._single("train_on_batch", x, y, sample_weight, class_weight)
         if reset:
             self.meters.reset()
-        with in_mode(self.model, training=True) as below:
-            self.begin_step(below)
+        with in_mode(self.tree, training=True):
+            self.begin_step()
             self.train_step(batch)
             if self._pending:  # there is no batch after it to wait for
                 self._update()
@@ -112,14 +114,14 @@ class Steps:
         batch = self._single("test_on_batch", x, y, sample_weight)
         if reset:
             self.meters.reset()
-        with in_mode(self.model, training=False), no_grad():
+        with in_mode(self.tree, training=False), no_grad():
             self.test_step(batch)
         return self.meters.compute()
 
     def predict_on_batch(self, x: Any) -> Any:
         """Return the predictions for one batch, as NumPy arrays."""
         batch = self._single("predict_on_batch", x, None, None)
-        with in_mode(self.model, training=False), no_grad():
+        with in_mode(self.tree, training=False), no_grad():
             return mapped(lambda y: to_numpy(y.array), self._apply(batch.x))
 
     def reset_metrics(self) -> None:
@@ -147,8 +149,8 @@ class Steps:
 
     # ------------------------------------------------------------------ what the loop calls
 
-    def begin_step(self, below: Iterable[Any]) -> None:
-        """Look at all modules and tensors of the model, before :meth:`train_on_batch` takes its step; for subclasses."""
+    def begin_step(self) -> None:
+        """Prepare the step of :meth:`train_on_batch`; for subclasses."""
 
     def train_step(self, batch: Batch) -> None:
         """Take in one batch: gradients, the optimizer's step, metrics. Subclasses may do it in another way."""
@@ -278,26 +280,13 @@ def call(model: Any, x: Any) -> Any:
 class in_mode:  # noqa: N801  (it reads as a statement)
     """Put a model into training or evaluation for a block, and each module back into the mode it was in after it."""
 
-    def __init__(self, model: Module, training: bool) -> None:
-        self.model = model
+    def __init__(self, tree: Tree, training: bool) -> None:
+        self.tree = tree
         self.training = training
 
-    def __enter__(self) -> Iterable[Any]:
-        below = self.model.below()
-        self.before = [(module, module.training) for module in below if isinstance(module, Module)]
-        if any(_switches_by_itself(module) for module, _ in self.before):
-            self.model.train() if self.training else self.model.eval()
-            return below
-        for module, _ in self.before:
-            module.__dict__["training"] = self.training
-        return below
+    def __enter__(self) -> None:
+        self.before = self.tree.train(self.training)
 
     def __exit__(self, *_: object) -> None:
         for module, training in self.before:
             module.__dict__["training"] = training
-
-
-def _switches_by_itself(module: Module) -> bool:
-    """Whether a class says for itself what training is: that of a frozen layer, say, never comes into it."""
-    cls = type(module)
-    return cls.train is not Module.train or cls.eval is not Module.eval

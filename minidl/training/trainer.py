@@ -290,7 +290,7 @@ class Trainer(Steps):
         self.epoch, self.batch, self._pending = int(initial_epoch), 0, 0
         self.stop_training = False
         try:
-            with in_mode(self.model, training=True), interrupts, closing(listed):
+            with in_mode(self.tree, training=True), interrupts, closing(listed):
                 self._run(self._fit)
             if self.history.interrupted:
                 self._tell_interrupted()
@@ -367,7 +367,7 @@ class Trainer(Steps):
         steps = source.steps if steps is None else positive(steps, "predict: steps")
         listed = self._callbacks(callbacks, None, verbose=verbose, epochs=1, steps=steps)
         found = []
-        with in_mode(self.model, training=False), closing(listed), no_grad():
+        with in_mode(self.tree, training=False), closing(listed), no_grad():
             listed.on_predict_begin()
             for number, batch in _limited(source, steps, "predict"):
                 listed.on_predict_batch_begin(number)
@@ -492,7 +492,7 @@ class Trainer(Steps):
         """Measure the model on a source's batches."""
         logs = Logs(self.meters)
         self.meters.reset()
-        with in_mode(self.model, training=False), no_grad():
+        with in_mode(self.tree, training=False), no_grad():
             callbacks.on_test_begin()
             name = "evaluate" if interrupts is None else "validation"
             for number, batch in _limited(source, steps, name, self.epoch):

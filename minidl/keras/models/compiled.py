@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,6 @@ from minidl.keras.layer import Layer
 from minidl.keras.models.goals import Goal, Measures
 from minidl.keras.names import refuse_unknown
 from minidl.keras.serialization import deserialize_keras_object, serialize_keras_object
-from minidl.keras.variable import Variable
 from minidl.training import History, Trainer
 from minidl.training.batches import is_data, unpack
 from minidl.training.structure import mapped
@@ -357,9 +356,9 @@ class Compiled(Layer):
 class _Trainer(Trainer):
     """A trainer whose optimizer learns before a single step what it is to train, if it does not know it yet."""
 
-    def begin_step(self, below: Iterable[Any]) -> None:
+    def begin_step(self) -> None:
         optimizer = self.optimizer
-        if not optimizer.built or not optimizer.knows(x for x in below if isinstance(x, Variable) and x._requires_grad):
+        if not optimizer.built or not optimizer.knows(x for x in self.tree.parameters() if x._requires_grad):
             optimizer.build(self.model.trainable_variables)
 
 
