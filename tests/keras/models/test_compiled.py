@@ -62,14 +62,16 @@ def test_every_module_is_in_the_mode_of_the_step_and_back_in_its_own_after_it() 
     watcher = Watcher()
     model = compiled(watcher)
     watcher.seen.clear()
-    assert not model.training and watcher.inner.training
+    assert not model.training
+    assert watcher.inner.training
     model.train_on_batch(X, Y)
     model.test_on_batch(X, Y)
     model.predict_on_batch(X)
     watcher.inner = nn.Dropout(0.5)
     model.test_on_batch(X, Y)
     assert watcher.seen == [(True,) * 3, (False,) * 3, (False,) * 3, (False,) * 3]
-    assert not model.training and watcher.inner.training
+    assert not model.training
+    assert watcher.inner.training
 
 
 @pytest.mark.parametrize("loss", ["mse", "mae", keras.losses.MeanSquaredError(), keras.losses.MeanAbsoluteError("sum")])
