@@ -101,6 +101,9 @@ class Metric:
             self._sums = list(values)
             return
         for i, (kept, value) in enumerate(zip(self._sums, values, strict=True)):
+            if isinstance(kept, (float, int)) and isinstance(value, (float, int)):  # NumPy's float64 is a float
+                self._sums[i] = kept + value
+                continue
             if _kind(kept) != _kind(value):
                 raise ShapeError(
                     f"{self.name}: this batch's {self.accumulators[i]} have shape {_kind(value)}, those of the batches "
