@@ -20,7 +20,15 @@ LEAST_PRODUCTS = 2**17
 
 
 def large_convolution(
-    x: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int, size: Any
+    x: Any,
+    weight: Any,
+    bias: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    groups: int,
+    size: Any,
+    relu: bool = False,
 ) -> bool:
     """Whether the compiled convolution wins."""
     products = x.shape[0] * weight.size * size[0] * size[1]
@@ -69,7 +77,10 @@ avg_pool2d_grad = either(
     lambda grad, image, *geometry: grad.shape[0] * grad.shape[1] * image[0] * image[1] >= LEAST_PIXELS,
 )
 
+relu = either(reference.relu, "elementwise", lambda x: x.size >= LEAST_PIXELS)
 relu_grad = either(reference.relu_grad, "elementwise", lambda grad, y: grad.size >= LEAST_PIXELS)
+channel_sums = either(reference.channel_sums, "elementwise", lambda grad: grad.size >= LEAST_PIXELS)
+relu_grad_and_sums = either(reference.relu_grad_and_sums, "elementwise", lambda grad, y: grad.size >= LEAST_PIXELS)
 
 # Matrix products of NumPy (OpenBLAS) against the compiled kernel: the least of many, in us, in turns, on one thread of
 # a busy Xeon with AVX-512:
@@ -86,7 +97,7 @@ LEAST_MULTIPLICATIONS = 10**6
 LEAST_SIDE = 16  # of the result: for a few rows or columns, packing costs more than multiplying
 
 
-def large_product(x: Any, y: Any, bias: Any = None) -> bool:
+def large_product(x: Any, y: Any, bias: Any = None, relu: bool = False) -> bool:
     """Whether compiling and packing pay for a product (..., M, K) @ (..., K, N) of arrays of one type."""
     if type(y) is not type(x) or x.dtype != y.dtype or x.ndim < 2 or y.ndim < 2:
         return False

@@ -12,8 +12,14 @@ from typing import Any, Self, cast
 
 from minidl.autograd import Variable
 from minidl.errors import DTypeError, RangeError
+from minidl.nn.activation import ReLU
+from minidl.nn.conv import Conv2d
+from minidl.nn.linear import Linear
 from minidl.nn.module import Module
 from minidl.nn.parameter import Parameter
+
+#: Layers whose forward takes ``relu=True``.
+APPLIES_RELU = (Conv2d, Linear)
 
 
 class _Container(Module):
@@ -110,6 +116,9 @@ class Sequential(_Listed):
 
     .. math:: y = f_n(\dots f_2(f_1(x)))
 
+    A :class:`Conv2d` or :class:`Linear` applies a :class:`ReLU` that follows it in its own pass over the memory, unless
+    a hook wants to see what lies between them.
+
     Parameters
     ----------
     *layers : Module
@@ -153,10 +162,20 @@ class Sequential(_Listed):
                 self.register_module(name, self._accept(layer))
 
     def forward(self, x: Any) -> Any:
+        before: Module | None = None  # a layer that waits to see whether a ReLU follows
         for layer in tuple(self.__dict__.values()):
-            if isinstance(layer, Module):
+            if not isinstance(layer, Module):
+                continue
+            if before is not None:
+                relu = type(layer) is ReLU and layer._hooks is None
+                x, before = before(x, relu=True) if relu else before(x), None
+                if relu:
+                    continue
+            if type(layer) in APPLIES_RELU and layer._hooks is None:
+                before = layer
+            else:
                 x = layer(x)
-        return x
+        return x if before is None else before(x)
 
     def _part(self, names: list[str]) -> Sequential:
         held = self._held()

@@ -260,9 +260,9 @@ class Conv2d(_Conv):
             in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, device, dtype
         )
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any, *, relu: bool = False) -> Any:
         x, padding = self._padded(x)
-        return ops.conv2d(x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
+        return ops.conv2d(x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups, relu=relu)
 
 
 class ConvTranspose2d(_Conv):

@@ -93,8 +93,8 @@ class Linear(Module):
         if self.bias is not None:
             init.uniform_(self.bias, -bound, bound)
 
-    def forward(self, x: Any) -> Any:
-        return ops.linear(x, self.weight, self.bias)
+    def forward(self, x: Any, *, relu: bool = False) -> Any:
+        return ops.linear(x, self.weight, self.bias, relu=relu)
 
     def extra_repr(self) -> str:
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"

@@ -541,16 +541,23 @@ def kron(x: Any, y: Any) -> Tensor:
 class Linear(Operation):
     casting = "common"
 
-    def forward(self, x: Any, weight: Any, bias: Any = None, *, transposed: bool = True) -> Any:
-        self.save(x if self.needs[1] else None, weight if self.needs[0] else None)
+    def forward(self, x: Any, weight: Any, bias: Any = None, *, transposed: bool = True, relu: bool = False) -> Any:
         self.x_shape, self.transposed = x.shape, transposed
         rows = x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])  # (..., D) -> (N, D)
         matrix = weight.T if transposed else weight  # (N, D) @ (D, U) -> (N, U)
-        y = kernels.matmul(rows, matrix) if bias is None else kernels.affine(rows, matrix, bias)
-        return y if x.ndim == 2 else y.reshape((*x.shape[:-1], y.shape[1]))  # (N, U) -> (..., U)
+        if bias is None:
+            y = kernels.relu(kernels.matmul(rows, matrix)) if relu else kernels.matmul(rows, matrix)
+        else:
+            y = kernels.affine(rows, matrix, bias, relu)
+        if x.ndim != 2:
+            y = y.reshape((*x.shape[:-1], y.shape[1]))  # (N, U) -> (..., U)
+        self.save(x if self.needs[1] else None, weight if self.needs[0] else None, y if relu else None)
+        return y
 
     def backward(self, grad: Any) -> Any:
-        x, weight = self.saved
+        x, weight, y = self.saved
+        if y is not None:
+            grad = grad * (y > 0) if self.recording else kernels.relu_grad(grad, y)
         if len(self.x_shape) != 2:
             rows = math.prod(self.x_shape[:-1])
             grad = grad.reshape((rows, grad.shape[-1]))  # (..., U) -> (N, U)
@@ -568,7 +575,7 @@ class Linear(Operation):
         return grad_x, grad_weight, grad.sum(axis=0) if self.needs[2] else None
 
 
-def linear(input: Any, weight: Any, bias: Any = None) -> Tensor:  # noqa: A002
+def linear(input: Any, weight: Any, bias: Any = None, *, relu: bool = False) -> Tensor:  # noqa: A002
     r"""Return the affine map of a dense layer.
 
     .. math:: y = x W^\top + b
@@ -579,6 +586,8 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Tensor:  # noqa: A002
         :math:`x`: any number of axes before the features, none included.
     weight : Tensor or array, of shape (U, D)
     bias : Tensor or array, of shape (U,), optional
+    relu : bool
+        Replace what is negative by 0, in the same pass: :math:`\max(y, 0)`.
 
     Returns
     -------
@@ -610,14 +619,14 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Tensor:  # noqa: A002
             f"that its last axis has size {wanted[1]}"
         )
     if bias is None:
-        return Linear.apply(input, weight)
+        return Linear.apply(input, weight, relu=relu)
     given = shape_of(bias, "linear", "bias")
     if given != wanted[:1]:
         raise ShapeError(f"linear: bias has shape {given}, weight {wanted} expects {wanted[:1]}; give one bias a unit")
-    return Linear.apply(input, weight, bias)
+    return Linear.apply(input, weight, bias, relu=relu)
 
 
-def dense(x: Any, kernel: Any, bias: Any = None) -> Tensor:
+def dense(x: Any, kernel: Any, bias: Any = None, *, relu: bool = False) -> Tensor:
     r"""Return the affine map of a dense layer whose weight stands inputs first, as Keras keeps it.
 
     .. math:: y = x W + b
@@ -629,6 +638,8 @@ def dense(x: Any, kernel: Any, bias: Any = None) -> Tensor:
     kernel : Tensor or array, of shape (D, U)
         :math:`W`; :func:`linear` takes it transposed.
     bias : Tensor or array, of shape (U,), optional
+    relu : bool
+        Replace what is negative by 0, in the same pass: :math:`\max(y, 0)`.
 
     Returns
     -------
@@ -657,11 +668,11 @@ def dense(x: Any, kernel: Any, bias: Any = None) -> Tensor:
             "many features"
         )
     if bias is None:
-        return Linear.apply(x, kernel, transposed=False)
+        return Linear.apply(x, kernel, transposed=False, relu=relu)
     given = shape_of(bias, "dense", "bias")
     if given != wanted[1:]:
         raise ShapeError(f"dense: bias has shape {given}, kernel {wanted} expects {wanted[1:]}; give one bias a unit")
-    return Linear.apply(x, kernel, bias, transposed=False)
+    return Linear.apply(x, kernel, bias, transposed=False, relu=relu)
 
 
 @takes_tensors("x")

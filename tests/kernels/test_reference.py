@@ -83,6 +83,8 @@ def test_convolution_and_its_gradients(drawn: dict[str, Any]) -> None:
         got = kernels.conv2d(a, b, bias, size=size, **geometry)
         assert got.dtype == dtype
         np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance)
+        rectified = kernels.conv2d(a, b, bias, size=size, relu=True, **geometry)
+        np.testing.assert_array_equal(rectified, np.where(got < 0, 0, got))
 
     # the gradients are the transposes: <grad, conv(x, w)> = <conv'(grad, w), x> = <conv''(x, grad), w>
     grad = RNG.standard_normal(want.shape).astype(dtype)

@@ -27,6 +27,46 @@ def test_sequential_chains() -> None:
     assert nn.Sequential()(x) is x
 
 
+@pytest.mark.parametrize("layer", [nn.Linear(6, 6), nn.Conv2d(2, 3, 3, padding=1)])
+def test_a_relu_runs_in_the_pass_of_the_layer_before_it(layer: nn.Module) -> None:
+    """With the numbers and gradients of two passes; and in two where a hook or a subclass stands between them."""
+
+    class Own(nn.ReLU):
+        pass
+
+    def nodes(relu: nn.Module) -> int:
+        """Check a model, and return how many operations it has."""
+        model = nn.Sequential(layer, relu, nn.Flatten())
+        apart = relu(layer(x))
+        y = model(x)
+        np.testing.assert_allclose(y.numpy(force=True), apart.flatten(1).numpy(force=True), rtol=1e-6)
+        weights = minidl.arange(float(y.numel())).reshape(y.shape)
+        expected = minidl.grad((apart.flatten(1) * weights).sum(), [x, *layer.parameters()])
+        for got, wanted in zip(minidl.grad((y * weights).sum(), [x, *layer.parameters()]), expected, strict=True):
+            np.testing.assert_allclose(got.numpy(), wanted.numpy(), rtol=1e-4, atol=1e-4)
+        seen, waiting = set(), [y._node]
+        while waiting:
+            node = waiting.pop()
+            seen.add(node)
+            waiting += [edge[0] for edge in node.edges if edge is not None and hasattr(edge[0], "edges")]
+        return len(seen)
+
+    x = minidl.tensor(np.random.default_rng(0).standard_normal((4, 2, 6, 6)).astype("f4"), requires_grad=True)
+    assert nodes(nn.ReLU()) == 2
+    assert nodes(Own()) == 3
+    outputs = []
+    with layer.register_forward_hook(lambda module, args, output: outputs.append(output.numpy(force=True))):
+        assert nodes(nn.ReLU()) == 3
+    assert all((output < 0).any() for output in outputs)
+    assert len(outputs) == 2
+
+
+def test_sequential_ends_with_a_layer_that_waits_for_a_relu() -> None:
+    x, layer = minidl.ones(1, 2), nn.Linear(2, 3)
+    both = nn.Sequential(layer, nn.Linear(3, 3))
+    np.testing.assert_array_equal(both(x).numpy(force=True), both[1](layer(x)).numpy(force=True))
+
+
 def test_sequential_by_name() -> None:
     model = nn.Sequential(OrderedDict(first=nn.Linear(2, 3), act=nn.ReLU()))
     assert model.first is model[0]

@@ -62,6 +62,21 @@ CASES = [
     conv2d_case((1, 2, 6, 5), (2, 2, 2, 3), padding="same", dilation=(3, 1)),
     conv2d_case((1, 2, 4, 5), (2, 2, 2, 4), padding="valid"),
     conv2d_case((0, 2, 4, 5), (3, 2, 2, 2), (3,)),
+    *[
+        Case(
+            "conv2d",
+            lambda *a: minidl.conv2d(*a, stride=(1, 2), relu=True),
+            [(2, 2, 5, 6), (3, 2, 2, 3), *bias],
+            torch=lambda *a: F.relu(F.conv2d(*a, stride=(1, 2))),
+        )
+        for bias in ([], [(3,)])
+    ],
+    Case(
+        "conv2d",
+        lambda *a: minidl.conv1d(*a, relu=True),
+        [(2, 5), (3, 2, 3), (3,)],
+        torch=lambda *a: F.relu(F.conv1d(*a)),
+    ),
     Case(
         "conv2d",
         lambda *a: minidl.conv2d(*a, stride=2, padding=((0, 1), (2, 1))),

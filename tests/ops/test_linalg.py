@@ -37,6 +37,15 @@ def dense(*shapes: tuple[int, ...]) -> Case:
     )
 
 
+def linear_relu(*shapes: tuple[int, ...]) -> Case:
+    return Case(
+        "linear",
+        lambda *xs: minidl.linear(*xs, relu=True),
+        list(shapes),
+        torch=lambda *xs: torch.nn.functional.linear(*xs).relu(),
+    )
+
+
 def linear(*shapes: tuple[int, ...]) -> Case:
     return Case(
         "linear",
@@ -78,6 +87,9 @@ CASES = [
     linear((3, 4), (5, 4), (5,)),
     linear((4,), (5, 4), (5,)),
     linear((2, 3, 4), (5, 4), (5,)),
+    linear_relu((3, 4), (5, 4)),
+    linear_relu((4,), (5, 4), (5,)),
+    linear_relu((2, 3, 4), (5, 4), (5,)),
     linear((2, 3, 4), (5, 4)),
     linear((0, 4), (5, 4), (5,)),
     dense((3, 4), (4, 5)),
@@ -220,7 +232,7 @@ def test_operators_take_arrays_on_either_side() -> None:
 def test_linear_keeps_only_what_backward_needs() -> None:
     weight = minidl.ones(3, 2, requires_grad=True)
     y = minidl.linear(minidl.ones(4, 2), weight)
-    assert [saved is None for saved in y._node.saved] == [False, True]
+    assert [saved is None for saved in y._node.saved] == [False, True, True]
 
 
 def test_a_product_of_float16_and_float32_is_float32() -> None:

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from minidl import ops
 from minidl.errors import ArgumentError, ShapeError
+from minidl.keras import activations
 from minidl.keras.layers.common import check_features, positive, size_known
 from minidl.keras.layers.spatial import SpatialLayer, data_format_of, padding_of, sizes_of
 from minidl.keras.serialization import builtin
@@ -66,11 +67,12 @@ class _Convolution(SpatialLayer):
                 name="bias",
             )
 
-    def _convolve(self, x: Any, weight: Any, bias: Any, groups: int = 1) -> Any:
-        """Return the convolution of images (N, C, H, W) with filters (K, C / groups, R, S)."""
+    def _convolve(self, x: Any, weight: Any, bias: Any, groups: int = 1, relu: bool = False) -> Any:
+        """Return the convolution of images (N, C, H, W) with filters (K, C / groups, R, S), and its ReLU if wanted."""
         convolve = ops.conv2d if self.rank == 2 else ops.conv1d
+        sides = self._sides(x.shape[2:])
         try:
-            return convolve(x, weight, bias, self.strides, self._sides(x.shape[2:]), self.dilation_rate, groups)
+            return convolve(x, weight, bias, self.strides, sides, self.dilation_rate, groups, relu=relu)
         except ShapeError:
             self._image_after(x.shape[2:])  # tells it in the layer's own words, if it is the kernel's size
             raise
@@ -125,8 +127,11 @@ class _Conv(_Convolution):
     def call(self, inputs: Any) -> Any:
         self._check(inputs.shape, self.input_channels)
         weight = self.kernel.permute(3, 2, 0, 1) if self.rank == 2 else self.kernel.permute(2, 1, 0)  # (K, C/G, R, S)
-        y = self._convolve(self._channels_first(inputs), weight, self.bias, self.groups)
-        return self.activation(self._from_channels_first(y))
+        relu = self.activation is activations.relu  # in the same pass
+        y = self._from_channels_first(
+            self._convolve(self._channels_first(inputs), weight, self.bias, self.groups, relu)
+        )
+        return y if relu else self.activation(y)
 
 
 @builtin("keras.layers", "Convolution2D")

@@ -7,6 +7,7 @@ from typing import Any
 
 from minidl import ops
 from minidl.errors import ArgumentError, DTypeError, ShapeError, warn
+from minidl.keras import activations
 from minidl.keras.layers.common import BuiltinLayer, check_features, positive, size_known
 from minidl.keras.serialization import builtin
 
@@ -105,12 +106,13 @@ class Dense(BuiltinLayer):
             )
 
     def call(self, inputs: Any) -> Any:
+        relu = self.activation is activations.relu  # in the same pass
         try:
-            y = ops.dense(inputs, self.kernel, self.bias)
+            y = ops.dense(inputs, self.kernel, self.bias, relu=relu)
         except ShapeError:
             check_features(self, inputs.shape, self.kernel.shape[0])
             raise
-        return self.activation(y)
+        return y if relu else self.activation(y)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         if self.built:

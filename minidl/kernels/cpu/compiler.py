@@ -25,7 +25,15 @@ def kernel(function: Callable[..., Any]) -> Any:
 
     It runs without the interpreter's lock, so that other threads run too; division by zero gives inf and nan as in
     NumPy. Nothing else is relaxed: nan and inf pass through, and sums keep their order.
+
+    Raises
+    ------
+    TypeError
+        If it takes ``part`` first, but does not begin by sharing its parts out: see ``pool``.
     """
+    code = function.__code__
+    if code.co_varnames[:1] == ("part",) and "shared_out" not in code.co_names:
+        raise TypeError(f"kernel {function.__name__}: begin it with `if shared_out(part, parts): return`")
     compiled = helper(function)
     try:
         compiled._cache = _KernelCache(function)

@@ -18,7 +18,8 @@ image is stored as its phases: the pixels whose row and column leave the same re
 are neighbours again. Each thread pads one band of an image's rows at a time, in memory of its own that stays in cache.
 
 The gradient for the image is the convolution of the padded gradient with the filters turned by 180 degrees, filters
-and channels swapped; for a stride, the gradient's pixels are spread apart with zeros between them.
+and channels swapped. For a stride, the image's pixels are computed in phases too: those whose row and column leave the
+same remainders see the same cells of the filters and no others, so that each phase is a convolution without a stride.
 
 References
 ----------
@@ -27,15 +28,28 @@ Dukhan (2019), "The Indirect Convolution Algorithm".
 
 from __future__ import annotations
 
+import itertools
 from functools import lru_cache
+from math import gcd
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from minidl.kernels.cpu.compiler import VECTOR_BYTES, VECTOR_REGISTERS, helper, kernel
-from minidl.kernels.cpu.convolution_tiles import copy_number, copy_rows, filters_by_pixels
+from minidl.kernels.cpu.convolution_layout import (
+    cell_offsets,
+    contiguous,
+    layout,
+    needed_pixels,
+    numbers_of,
+    pad_image,
+    place_of,
+    up,
+)
+from minidl.kernels.cpu.convolution_tiles import copy_number, copy_rows, filters_by_pixels, transpose_rows
 from minidl.kernels.cpu.memory import scratch
-from minidl.kernels.cpu.threads import parts_for, run
+from minidl.kernels.cpu.pool import run, shared_out
+from minidl.kernels.cpu.threads import parts_for
 from minidl.kernels.reference.windows import Pair, Sides
 
 __all__ = ["conv2d", "conv2d_input_grad"]
@@ -59,68 +73,19 @@ PIECES = 8
 LEAST_WORK = 2**20
 
 
-class Layout(NamedTuple):
-    """Where the pixels of a padded image, or of a band of its rows, stand in a thread's memory."""
-
-    lines: np.ndarray  # (H,): in which line of its phase each row of the image stands
-    phases: np.ndarray  # (H,): and where the phase begins in the channel's plane
-    columns: np.ndarray  # (W,): where each column stands in its row; -1: nowhere, it is not needed
-    plane: int  # numbers of a channel
-    width: int  # numbers from an output row to the next
-    height: int  # lines of a phase
-    stride: Pair
-    whole_rows: bool  # whether the columns are neighbours there, and the rows one ``width`` apart
-
-
-def layout(image: Pair, needed: Pair, stride: Pair, before: Pair, spread: Pair) -> Layout:
-    """Lay out planes of ``needed`` pixels: ``before`` zeros, then an image's with ``spread - 1`` zeros between them."""
-    height, width = (-(-needed[axis] // stride[axis]) for axis in (0, 1))
-    row, column = (before[axis] + spread[axis] * np.arange(image[axis]) for axis in (0, 1))
-    columns = column % stride[1] * height * width + column // stride[1]
-    columns = np.where((column >= 0) & (column < needed[1]), columns, -1)
-    phases = row % stride[0] * (stride[1] * height * width)
-    plane = stride[0] * stride[1] * height * width
-    return Layout(row // stride[0], phases, columns, plane, width, height, stride, stride == spread == (1, 1))
-
-
-def needed_pixels(size: Pair, stride: Pair, kernel: Pair, dilation: Pair) -> Pair:
-    """Return how many rows and columns all windows cover together."""
-    rows, columns = (stride[axis] * (size[axis] - 1) + dilation[axis] * (kernel[axis] - 1) + 1 for axis in (0, 1))
-    return rows, columns
-
-
-def cell_offsets(channels: int, kernel: Pair, dilation: Pair, place: Layout) -> np.ndarray:
-    """Return how far each cell (c, r, s) of a window stands from the window's beginning."""
-    (vertical, horizontal), height, width = place.stride, place.height, place.width
-    r = np.arange(kernel[0]) * dilation[0]
-    s = np.arange(kernel[1]) * dilation[1]
-    down = r % vertical * horizontal * height * width + r // vertical * width
-    right = s % horizontal * height * width + s // horizontal
-    channel = np.arange(channels) * place.plane
-    return (channel[:, None, None] + down[:, None] + right).ravel()
-
-
 class Plan(NamedTuple):
     """What :func:`convolve` knows of a geometry."""
 
     place: tuple[Any, ...]  # lines, phases, columns, plane, width, height, whole rows
     offsets: np.ndarray
-    # groups, filters and channels of a group, cells, tile, channels of a block, panels of a group, rows of a band,
-    # numbers of the padded band, and of all memory of a thread
+    # groups, filters and channels of a group, cells, output rows and columns, tile, channels of a block, panels of a
+    # group, rows of a band, where the packed biases and the threads' memory begin, numbers of the padded band, and of
+    # all memory of a thread
     numbers: tuple[int, ...]
     tile_rows: int
-    memory: int
+    common: int  # numbers of memory for all threads together
+    memory: int  # and for each
     work: int  # multiply-adds
-
-
-def up(count: int, step: int) -> int:
-    """Round up to a multiple."""
-    return -(-count // step) * step
-
-
-def place_of(layout: Layout) -> tuple[Any, ...]:
-    """Return what :func:`pad_image` needs to know."""
-    return (*layout[:6], layout.whole_rows)
 
 
 @lru_cache(maxsize=256)
@@ -134,20 +99,19 @@ def make_plan(
     size: Pair,
     stride: Pair,
     before: Pair,
-    spread: Pair,
     dilation: Pair,
     itemsize: int,
 ) -> Plan:
     """Lay out the image and choose tile and blocks; filters and channels are those of a group."""
     lanes = VECTOR_BYTES // itemsize
-    width = layout(image, needed_pixels(size, stride, kernel, dilation), stride, before, spread).width
+    width = layout(image, needed_pixels(size, stride, kernel, dilation), stride, before).width
     # A band: output rows whose pixels stay in the second-level cache, and few enough to share out.
     line = groups * channels * stride[0] * stride[1] * width * itemsize
     reach = dilation[0] * (kernel[0] - 1) // stride[0]
     band = min(size[0], max(BAND_BYTES // line - reach, reach, 1))
     band = min(band, max(4, -(-size[0] * images // PIECES)))
     band = -(-size[0] // -(-size[0] // band))
-    place = layout(image, needed_pixels((band, size[1]), stride, kernel, dilation), stride, before, spread)
+    place = layout(image, needed_pixels((band, size[1]), stride, kernel, dilation), stride, before)
     pixels = (band - 1) * width + size[1]
 
     if filters == 1:
@@ -166,77 +130,73 @@ def make_plan(
         together = max(1, min(together, TILE_BYTES // (itemsize * TILES[tile][0] * panel), -(-pixels // panel)))
     tall = up(filters, TILES[tile][0]) if block < channels else TILES[tile][0]
     padded = up(groups * channels * place.plane + panel + lanes, lanes)
-    memory = padded + tall * together * panel + 2 * VECTOR_BYTES
-    numbers = (groups, filters, channels, cells, tile, block, together, band, padded, memory)
+    memory = padded + tall * together * panel + 2 * lanes
+    rows = groups * up(filters, TILES[tile][0])
+    biases_at = rows * channels * cells
+    common = up(biases_at + rows, lanes)
+    numbers = (
+        groups, filters, channels, cells, *size, tile, block, together, band, biases_at, common, padded, memory
+    )  # fmt: skip
     work = images * groups * filters * channels * cells * size[0] * size[1]
     offsets = cell_offsets(channels, kernel, dilation, place)
-    return Plan(place_of(place), offsets, numbers, TILES[tile][0], memory, work)
+    return Plan(place_of(place), offsets, numbers, TILES[tile][0], common, memory, work)
 
 
 @kernel
-def pack_filters(filters, height, packed):  # type: ignore[no-untyped-def]
-    """Lay (G, filters, channels, R, S) out as G x panels of ``height`` filters x cells x ``height``, over zeros."""
-    address, G, K, C, R, S, group, one, channel, row, column = filters
+def pack_filters(weight, bias, order, height, packed):  # type: ignore[no-untyped-def]
+    """Lay filters (G, K, C, cells) out as G x panels of ``height`` filters x cells x ``height``; then their biases.
+
+    ``order`` has those four sizes, the strides of the first three, whether cells stand in the order opposite to the
+    filters', and whether there is a bias; ``weight`` and ``bias`` are addresses.
+    """
+    G, K, C, cells, group, one, channel, turned, has_bias = order
+    if channel == cells and not turned:
+        C, cells = 1, C * cells
+    lanes = VECTOR_BYTES // packed.itemsize
     at = 0
     for g in range(G):
         for k in range(0, K, height):
-            count = min(height, K - k)
             for c in range(C):
-                for r in range(R):
-                    for s in range(S):
-                        source = g * group + k * one + c * channel + r * row + s * column
-                        copy_rows(packed, at, 1, address, source, one, count, 1)
-                        at += height
-
-
-def numbers_of(x: Any) -> tuple[int, ...]:
-    """Return the address of an array, its shape and its strides in numbers: to Numba, all layouts are one type."""
-    address: int = x.__array_interface__["data"][0]
-    return (address, *x.shape, *[stride // x.itemsize for stride in x.strides])
-
-
-@helper
-def pad_image(x, n, place, line, padded, begin):  # type: ignore[no-untyped-def]
-    """Copy what is needed of image n, from output row ``line`` on, between the zeros of ``padded``."""
-    address, _, C, H, W, image, channel, row, column = x
-    lines, phases, columns, plane, width, height, whole_rows = place
-    first, last = 0, H
-    while first < H and lines[first] < line:
-        first += 1
-    while last > first and lines[last - 1] >= line + height:
-        last -= 1
-    left, right = 0, W
-    while left < W and columns[left] < 0:
-        left += 1
-    while right > left and columns[right - 1] < 0:
-        right -= 1
-    if first == last or left == right:
-        return
-    count = right - left
-    for c in range(C):
-        source = n * image + c * channel + first * row + left * column
-        at = begin + c * plane + phases[first] + (lines[first] - line) * width + columns[left]
-        if whole_rows and column == 1 and row == width and count == width:
-            copy_rows(padded, at, 0, address, source, 0, 1, (last - first) * width)
-        elif whole_rows and column == 1:
-            copy_rows(padded, at, width, address, source, row, last - first, count)
-        else:
-            for i in range(first, last):
-                at = begin + c * plane + phases[i] + (lines[i] - line) * width
-                if whole_rows:
-                    copy_rows(padded, at + columns[left], 1, address, source, column, count, 1)
-                else:
-                    for j in range(left, right):
-                        copy_number(padded, at + columns[j], address, source + (j - left) * column)
-                source += row
+                for q in range(0, cells, lanes):
+                    first, step = (cells - 1 - q, -height) if turned else (q, height)
+                    for i in range(0, height, lanes):
+                        width = min(lanes, height - i)
+                        transpose_rows(
+                            packed, at + first * height + i, step, width, weight,
+                            g * group + (k + i) * one + c * channel + q, one,
+                            max(0, min(width, K - k - i)), min(lanes, cells - q),
+                        )  # fmt: skip
+                at += cells * height
+    for g in range(G):
+        for k in range((K + height - 1) // height * height):
+            packed[at] = 0
+            if has_bias and k < K:
+                copy_number(packed, at, bias, g * K + k)
+            at += 1
 
 
 @kernel
-def convolve(part, parts, x, filters, bias, place, offsets, numbers, memory, y):  # type: ignore[no-untyped-def]
-    """Compute a share of the bands of rows of ``y`` (N, K, OH, OW), for all filters."""
-    G, filters_each, channels_each, cells, tile, block, together, band, padded, own = numbers
+def convolve(part, parts, x, place, offsets, numbers, relu, memory, y, target):  # type: ignore[no-untyped-def]
+    """Compute a share of the bands of rows of the output, for all filters.
+
+    Parameters
+    ----------
+    x : tuple
+        The image, as :func:`~minidl.kernels.cpu.convolution_layout.numbers_of` says.
+    place, offsets, numbers
+        Of the :class:`Plan`.
+    memory : array
+        What :func:`pack_filters` left, and what each thread may use.
+    y : array
+        Flat.
+    target : tuple of int
+        Where in ``y`` the output begins, and how far its images, filters, rows and pixels are apart.
+    """
+    if shared_out(part, parts):
+        return
+    G, filters_each, channels_each, cells, OH, OW, tile, block, together, band, biases_at, common, padded, own = numbers
     plane, width = place[3], place[4]
-    N, _, OH, OW = y.shape
+    N = x[1]
     lanes = VECTOR_BYTES // y.itemsize
     if tile == MAIN:
         height, panel = MAIN_ROWS, MAIN_VECTORS * lanes
@@ -247,7 +207,7 @@ def convolve(part, parts, x, filters, bias, place, offsets, numbers, memory, y):
     filter_panels = (filters_each + height - 1) // height
     row = together * panel
     bands = (OH + band - 1) // band
-    image_at = part * own
+    image_at = common + part * own
     sums_at = image_at + padded
     memory[image_at:sums_at] = 0
     for unit in range(N * bands * part // parts, N * bands * (part + 1) // parts):
@@ -258,14 +218,14 @@ def convolve(part, parts, x, filters, bias, place, offsets, numbers, memory, y):
         pad_image(x, n, place, line, memory, image_at)
         pixels = (min(band, OH - line) - 1) * width + OW
         for g in range(G):
-            first = (n * G + g) * filters_each
             for p in range(0, pixels, together * panel):
                 for c in range(0, channels_each, block):
                     steps = (min(c + block, channels_each) - c) * cells
+                    least = 0.0 if relu and c + block >= channels_each else -np.inf
                     for q in range(filter_panels):
                         k = q * height
                         filters_at = ((g * filter_panels + q) * channels_each + c) * cells * height
-                        bias_at = (g * filter_panels + q) * height
+                        bias_at = biases_at + (g * filter_panels + q) * height
                         tile_at = sums_at if block >= channels_each else sums_at + k * panel
                         stop = min(p + together * panel, pixels)
                         for begin in range(p, stop, panel):
@@ -273,73 +233,82 @@ def convolve(part, parts, x, filters, bias, place, offsets, numbers, memory, y):
                             pixels_at = image_at + g * channels_each * plane + begin
                             if tile == ONE:
                                 filters_by_pixels(
-                                    1, ONE_VECTORS, steps, filters, filters_at, memory, pixels_at, offsets, c * cells,
-                                    bias, bias_at, memory, at, row, c > 0,
+                                    1, ONE_VECTORS, steps, memory, filters_at, memory, pixels_at, offsets, c * cells,
+                                    memory, bias_at, memory, at, row, c > 0, least,
                                 )  # fmt: skip
                             elif tile == FEW:
                                 filters_by_pixels(
-                                    FEW_ROWS, FEW_VECTORS, steps, filters, filters_at, memory, pixels_at, offsets,
-                                    c * cells, bias, bias_at, memory, at, row, c > 0,
+                                    FEW_ROWS, FEW_VECTORS, steps, memory, filters_at, memory, pixels_at, offsets,
+                                    c * cells, memory, bias_at, memory, at, row, c > 0, least,
                                 )  # fmt: skip
                             elif stop - begin <= lanes:
                                 filters_by_pixels(
-                                    MAIN_ROWS, 1, steps, filters, filters_at, memory, pixels_at, offsets, c * cells,
-                                    bias, bias_at, memory, at, row, c > 0,
+                                    MAIN_ROWS, 1, steps, memory, filters_at, memory, pixels_at, offsets, c * cells,
+                                    memory, bias_at, memory, at, row, c > 0, least,
                                 )  # fmt: skip
                             elif stop - begin <= 2 * lanes:
                                 filters_by_pixels(
-                                    MAIN_ROWS, 2, steps, filters, filters_at, memory, pixels_at, offsets, c * cells,
-                                    bias, bias_at, memory, at, row, c > 0,
+                                    MAIN_ROWS, 2, steps, memory, filters_at, memory, pixels_at, offsets, c * cells,
+                                    memory, bias_at, memory, at, row, c > 0, least,
                                 )  # fmt: skip
                             else:
                                 filters_by_pixels(
-                                    MAIN_ROWS, MAIN_VECTORS, steps, filters, filters_at, memory, pixels_at, offsets,
-                                    c * cells, bias, bias_at, memory, at, row, c > 0,
+                                    MAIN_ROWS, MAIN_VECTORS, steps, memory, filters_at, memory, pixels_at, offsets,
+                                    c * cells, memory, bias_at, memory, at, row, c > 0, least,
                                 )  # fmt: skip
                         if c + block >= channels_each:
                             count = min(height, filters_each - k)
-                            store_rows(memory, tile_at, row, p, stop, width, count, y, first + k, line)
+                            first = g * filters_each + k
+                            store_rows(memory, tile_at, row, p, stop, width, OW, count, y, target, n, first, line)
 
 
 @helper
-def store_rows(memory, tile_at, tile_row, begin, stop, width, count, y, first, line):  # type: ignore[no-untyped-def]
+def store_rows(  # type: ignore[no-untyped-def]
+    memory, tile_at, tile_row, begin, stop, width, line_pixels, count, y, target, n, first, line
+):
     """Store pixels ``begin`` .. ``stop``, but those of windows that wrap around, into ``count`` planes from ``first``.
 
-    Pixels count from output row ``line`` on.
+    Pixels count from output row ``line`` on; a row of the image has ``width`` of them, one of the output
+    ``line_pixels``.
     """
-    OH, OW = y.shape[2:]
+    origin, image, plane, row, column = target
     p = begin
     while p < stop:
         i = p // width
         j = p - i * width
-        length = min(stop - p, OW - j)
+        length = min(stop - p, line_pixels - j)
         if length > 0:
-            to = (first * OH + line + i) * OW + j
-            copy_rows(y, to, OH * OW, memory, tile_at + p - begin, tile_row, count, length)
+            at = origin + n * image + first * plane + (line + i) * row + j * column
+            source = tile_at + p - begin
+            if column == 1:
+                copy_rows(y, at, plane, memory, source, tile_row, count, length)
+            else:
+                for k in range(count):
+                    for q in range(length):
+                        y[at + k * plane + q * column] = memory[source + k * tile_row + q]
         p += width - j
 
 
-def execute(plan: Plan, x: Any, filters: Any, bias: Any, y: Any) -> Any:
-    """Pack filters (G, K / G, C / G, R, S) and bias, and convolve, on as many threads as pay."""
-    groups, filters_each = plan.numbers[:2]
-    height = plan.tile_rows
-    padded_filters = -(-filters_each // height) * height
-    packed = np.zeros(groups * padded_filters * plan.offsets.size, x.dtype)
-    if not filters.flags.aligned:
-        filters = filters.copy()
-    pack_filters(numbers_of(filters), height, packed)
-    packed_bias = np.zeros((groups, padded_filters), x.dtype)
-    if bias is not None:
-        packed_bias[:, :filters_each] = bias.reshape(groups, filters_each)
+def execute(
+    plan: Plan, x: Any, weight: int, bias: int, order: tuple[Any, ...], relu: bool, y: Any, target: tuple[int, ...]
+) -> None:
+    """Pack filters and biases, and convolve, on as many threads as pay; parameters as in the two kernels."""
     parts = parts_for(plan.work, LEAST_WORK)
-    memory = scratch(parts * plan.memory, x.dtype)
-    geometry = plan.place, plan.offsets, plan.numbers
-    run(convolve, parts, numbers_of(x), packed, packed_bias.reshape(-1), *geometry, memory, y)
-    return y
+    memory = scratch(plan.common + parts * plan.memory, x.dtype)
+    pack_filters(weight, bias, order, plan.tile_rows, memory)
+    run(convolve, parts, numbers_of(x), plan.place, plan.offsets, plan.numbers, relu, memory, y.reshape(-1), target)
 
 
 def conv2d(
-    x: Any, weight: Any, bias: Any, stride: Pair, padding: Sides, dilation: Pair, groups: int, size: Pair
+    x: Any,
+    weight: Any,
+    bias: Any,
+    stride: Pair,
+    padding: Sides,
+    dilation: Pair,
+    groups: int,
+    size: Pair,
+    relu: bool = False,
 ) -> Any:
     """Slide the filters over the image; parameters as in :func:`minidl.kernels.reference.conv2d`."""
     if not x.flags.aligned:  # a field of records: its strides may not be whole numbers
@@ -347,11 +316,16 @@ def conv2d(
     N, _, H, W = x.shape
     K, channels, R, S = weight.shape
     before = (padding[0][0], padding[1][0])
-    plan = make_plan(
-        N, (H, W), channels, K // groups, groups, (R, S), size, stride, before, (1, 1), dilation, x.itemsize
-    )
+    filters, cells = K // groups, R * S
+    plan = make_plan(N, (H, W), channels, filters, groups, (R, S), size, stride, before, dilation, x.itemsize)
+    weight, weight_at = contiguous(weight)
+    bias, bias_at = (None, 0) if bias is None else contiguous(bias)
+    strides = (filters * channels * cells, channels * cells, cells)
+    order = (groups, filters, channels, cells, *strides, False, bias is not None)
     y = np.empty((N, K, *size), x.dtype)
-    return execute(plan, x, weight.reshape(groups, K // groups, channels, R, S), bias, y)
+    pixels = size[0] * size[1]
+    execute(plan, x, weight_at, bias_at, order, relu, y, (0, K * pixels, pixels, size[1], 1))
+    return y
 
 
 def conv2d_input_grad(
@@ -361,11 +335,54 @@ def conv2d_input_grad(
     if not grad.flags.aligned:
         grad = grad.copy()
     N, K, OH, OW = grad.shape
-    _, channels, R, S = weight.shape
-    before = (dilation[0] * (R - 1) - padding[0][0], dilation[1] * (S - 1) - padding[1][0])
-    plan = make_plan(
-        N, (OH, OW), K // groups, channels, groups, (R, S), size, (1, 1), before, stride, dilation, grad.itemsize
+    channels = weight.shape[1]
+    rows, columns = (
+        phases(size[axis], stride[axis], padding[axis][0], dilation[axis], weight.shape[axis + 2]) for axis in (0, 1)
     )
-    y = np.empty((N, channels * groups, *size), grad.dtype)
-    filters = weight.reshape(groups, K // groups, channels, R, S).swapaxes(1, 2)[..., ::-1, ::-1]
-    return execute(plan, grad, filters, None, y)
+    C, (H, W), filters = groups * channels, size, K // groups
+    y = np.empty((N, C, H, W), grad.dtype)
+    if len(rows) < min(stride[0], H) or len(columns) < min(stride[1], W):
+        y[...] = 0  # some pixels are seen by no cell
+    for row, column in itertools.product(rows, columns):
+        part, part_at = contiguous(weight[:, :, row.cells, column.cells])
+        kernel = part.shape[2:]
+        plan = make_plan(
+            N, (OH, OW), filters, channels, groups, kernel, (row.length, column.length), (1, 1),
+            (row.before, column.before), (row.dilation, column.dilation), grad.itemsize,
+        )  # fmt: skip
+        cells = kernel[0] * kernel[1]
+        order = (groups, channels, filters, cells, filters * channels * cells, cells, channels * cells, True, False)
+        target = (row.first * W + column.first, C * H * W, H * W, stride[0] * W, stride[1])
+        execute(plan, grad, part_at, 0, order, False, y, target)
+    return y
+
+
+class Phase(NamedTuple):
+    """One axis of the pixels of an image's gradient that see the same cells of the filters."""
+
+    first: int  # pixel; the others follow a stride apart
+    length: int
+    cells: slice
+    dilation: int
+    before: int  # zeros before the output's gradient
+
+
+@lru_cache(maxsize=256)
+def phases(size: int, stride: int, padding: int, dilation: int, kernel: int) -> list[Phase]:
+    r"""Cut an axis of the image into phases, but for those that no cell sees.
+
+    Pixel h gets the gradients of the outputs i for whose cell r :math:`h + padding = i \cdot stride + r \cdot
+    dilation`. In a phase h + padding leaves the same remainder by the stride, and so must r * dilation: that is some
+    first cell and every (stride / gcd)-th after it, which then stand dilation / gcd outputs apart.
+    """
+    found = []
+    common = gcd(stride, dilation)
+    for first in range(min(stride, size)):
+        for cell in range(min(stride // common, kernel)):
+            if (first + padding - cell * dilation) % stride == 0:
+                cells = range(cell, kernel, stride // common)
+                outputs = (first + padding - cell * dilation) // stride
+                reach = dilation // common * (len(cells) - 1)
+                chosen = slice(cell, kernel, stride // common)
+                found.append(Phase(first, -(-(size - first) // stride), chosen, dilation // common, reach - outputs))
+    return found

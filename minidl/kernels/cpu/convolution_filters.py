@@ -19,14 +19,15 @@ same on any number of threads.
 from __future__ import annotations
 
 from functools import lru_cache
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from minidl.kernels.cpu.compiler import VECTOR_BYTES, VECTOR_REGISTERS, helper, kernel
-from minidl.kernels.cpu.convolution import (
-    LEAST_WORK,
+from minidl.kernels.cpu.convolution_layout import (
     cell_offsets,
+    contiguous,
     layout,
     needed_pixels,
     numbers_of,
@@ -34,9 +35,10 @@ from minidl.kernels.cpu.convolution import (
     place_of,
     up,
 )
-from minidl.kernels.cpu.convolution_tiles import taps_by_filters, transpose_square
+from minidl.kernels.cpu.convolution_tiles import taps_by_filters, transpose_rows
 from minidl.kernels.cpu.memory import scratch
-from minidl.kernels.cpu.threads import parts_for, run
+from minidl.kernels.cpu.pool import run, shared_out
+from minidl.kernels.cpu.threads import parts_for
 from minidl.kernels.reference.windows import Pair, Sides
 
 __all__ = ["conv2d_weight_grad"]
@@ -51,6 +53,8 @@ FIVE_NARROW, FIVE, THREE, ANY = 0, 1, 2, 3
 TILES = ((FIVE_NARROW_ROWS, 1), (FIVE_ROWS, 2), (THREE_ROWS, 2), (ANY_ROWS, 2))
 #: Pixels that are packed at a time: half of a first-level cache at two registers each.
 BLOCK_PIXELS = 16 * 2**10 // (2 * VECTOR_BYTES)
+#: Multiply-adds that outweigh waking a thread.
+LEAST_WORK = 2**20
 #: In how many pieces the work is cut at least, where the batch is large enough.
 PIECES = 8
 
@@ -62,6 +66,7 @@ class Plan(NamedTuple):
     offsets: np.ndarray
     positions: np.ndarray
     numbers: tuple[int, ...]
+    shape: tuple[int, ...]  # chunks, groups, panels, rows, panel: of the sums
     memory: int
     sums: int
     work: int
@@ -82,7 +87,7 @@ def make_plan(
     itemsize: int,
 ) -> Plan:
     """Lay out the image, choose a tile, cut the batch; filters and channels are those of a group."""
-    place = layout(image, needed_pixels(size, stride, kernel, dilation), stride, before, (1, 1))
+    place = layout(image, needed_pixels(size, stride, kernel, dilation), stride, before)
     lanes = VECTOR_BYTES // itemsize
     cells = channels * kernel[0] * kernel[1]
     tile = ANY
@@ -99,41 +104,40 @@ def make_plan(
     panels = -(-filters // panel)
     chunks = min(images, max(1, PIECES // (groups * panels)))
     padded = up(groups * channels * place.plane + lanes, lanes)
-    memory = padded + block * panel + 2 * VECTOR_BYTES
-    sums = chunks * groups * panels * offsets.size * panel
+    memory = padded + block * panel + 2 * lanes
+    shape = (chunks, groups, panels, offsets.size, panel)
     work = images * groups * filters * cells * pixels
     numbers = (groups, filters, channels, tile, chunks, panels, block, padded, memory)
-    return Plan(place_of(place), offsets, positions, numbers, memory, sums, work)
+    return Plan(place_of(place), offsets, positions, numbers, shape, memory, prod(shape), work)
 
 
 @helper
 def pack_pixels(grad, first, count, pixel, length, pixels, packed, begin, panel):  # type: ignore[no-untyped-def]
     """Transpose planes ``first`` .. ``first + count``, ``length`` pixels from ``pixel`` on, to (length, panel).
 
-    Whole squares at a time: what stands in other planes and behind the last pixel fills places that nobody reads.
+    What else there is room for in a panel keeps what it held; nobody reads sums that come from it.
     """
-    lanes = VECTOR_BYTES // grad.itemsize
+    lanes = VECTOR_BYTES // packed.itemsize
     for k in range(0, count, lanes):
+        rows = min(lanes, count - k)
         for p in range(0, length, lanes):
             source = (first + k) * pixels + pixel + p
-            target = begin + p * panel + k
-            if source + (lanes - 1) * pixels + lanes <= grad.size:
-                transpose_square(grad, source, pixels, packed, target, panel)
-            else:
-                for i in range(min(lanes, count - k)):
-                    for j in range(min(lanes, length - p)):
-                        packed[target + j * panel + i] = grad[source + i * pixels + j]
+            transpose_rows(
+                packed, begin + p * panel + k, panel, rows, grad, source, pixels, rows, min(lanes, length - p)
+            )
 
 
 @kernel
 def correlate(  # type: ignore[no-untyped-def]
     part, parts, x, grad, place, offsets, positions, numbers, memory, sums
 ):
-    """Compute a share of the sums (chunks, G, panels of filters, cells, panel); ``grad`` is flat."""
+    """Compute a share of the sums (chunks, G, panels of filters, cells, panel); ``grad`` is an address."""
+    if shared_out(part, parts):
+        return
     G, filters_each, channels_each, tile, chunks, panels, block, padded, own = numbers
     plane = place[3]
     N = x[1]
-    lanes = VECTOR_BYTES // grad.itemsize
+    lanes = VECTOR_BYTES // memory.itemsize
     panel = 2 * lanes
     if tile == FIVE_NARROW:
         height, panel = FIVE_NARROW_ROWS, lanes
@@ -190,18 +194,29 @@ def correlate(  # type: ignore[no-untyped-def]
 
 
 @kernel
-def add_chunks(part, parts, sums, y):  # type: ignore[no-untyped-def]
-    """Add up sums (chunks, G, panels, cells, panel) in order, and store a share of the filters y (G, K / G, cells)."""
-    chunks, G, _, _, panel = sums.shape
-    _, K, cells = y.shape
-    for index in range(G * K * part // parts, G * K * (part + 1) // parts):
-        g = index // K
-        k = index - g * K
-        for q in range(cells):
-            y[g, k, q] = sums[0, g, k // panel, q, k % panel]
+def add_chunks(part, parts, shape, sums, y):  # type: ignore[no-untyped-def]
+    """Add up sums (chunks, G, panels, rows, panel) in order, and store a share of the filters y (G, K / G, cells).
+
+    ``shape`` has chunks, G, panels, rows, panel, K / G and cells; both arrays are flat.
+    """
+    if shared_out(part, parts):
+        return
+    chunks, G, panels, rows, panel, K, cells = shape
+    lanes = VECTOR_BYTES // y.itemsize
+    one, whole = rows * panel, G * panels * rows * panel
+    for unit in range(G * panels * part // parts, G * panels * (part + 1) // parts):
+        g = unit // panels
+        first = (unit - g * panels) * panel
         for chunk in range(1, chunks):
-            for q in range(cells):
-                y[g, k, q] += sums[chunk, g, k // panel, q, k % panel]
+            for i in range(unit * one, (unit + 1) * one):
+                sums[i] += sums[chunk * whole + i]
+        for k in range(first, min(first + panel, K), lanes):
+            for q in range(0, cells, lanes):
+                count = min(lanes, cells - q)
+                transpose_rows(
+                    y, (g * K + k) * cells + q, cells, count,
+                    sums, unit * one + q * panel + k - first, panel, count, min(lanes, K - k),
+                )  # fmt: skip
 
 
 def conv2d_weight_grad(
@@ -213,16 +228,14 @@ def conv2d_weight_grad(
     N, C, H, W = x.shape
     _, K, OH, OW = grad.shape
     before = (padding[0][0], padding[1][0])
-    plan = make_plan(
-        N, (H, W), C // groups, K // groups, groups, kernel, (OH, OW), stride, before, dilation, x.itemsize
-    )
+    channels, filters = C // groups, K // groups
+    plan = make_plan(N, (H, W), channels, filters, groups, kernel, (OH, OW), stride, before, dilation, x.itemsize)
+    grad, grad_at = contiguous(grad)
+    y = np.empty((K, channels, *kernel), x.dtype)
     parts = parts_for(plan.work, LEAST_WORK)
     memory = scratch(parts * plan.memory + plan.sums, x.dtype)
     own, sums = memory[: parts * plan.memory], memory[parts * plan.memory : parts * plan.memory + plan.sums]
-    flat = np.require(grad, requirements=["C", "A"]).reshape(-1)
-    run(correlate, parts, numbers_of(x), flat, plan.place, plan.offsets, plan.positions, plan.numbers, own, sums)
-    y = np.empty((K, C // groups, *kernel), x.dtype)
-    chunks, panels = plan.numbers[4:6]
-    shape = (chunks, groups, panels, plan.offsets.size, -1)
-    run(add_chunks, parts, sums.reshape(shape), y.reshape(groups, K // groups, -1))
+    run(correlate, parts, numbers_of(x), grad_at, plan.place, plan.offsets, plan.positions, plan.numbers, own, sums)
+    shape = (*plan.shape, filters, channels * kernel[0] * kernel[1])
+    run(add_chunks, parts_for(plan.sums, LEAST_WORK), shape, sums, y.reshape(-1))
     return y

@@ -33,7 +33,7 @@ from numba.extending import intrinsic
 
 from minidl.kernels.cpu.vectors import INT32, Emitter
 
-__all__ = ["copy_number", "copy_rows", "filters_by_pixels", "taps_by_filters", "transpose_square"]
+__all__ = ["copy_number", "copy_rows", "filters_by_pixels", "taps_by_filters", "transpose_rows"]
 
 
 def emitted(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -65,6 +65,10 @@ class TileEmitter(Emitter):
     def rows_at(self, pointer: Any, row: Any, count: int) -> list[Any]:
         """Return the addresses of ``count`` rows that are ``row`` apart."""
         return [self.at(pointer, self.builder.mul(row, self.number(i))) for i in range(count)]
+
+    def at_least(self, least: Any, x: Any) -> Any:
+        """Return ``least`` where x is below it, and x elsewhere: nan stays."""
+        return self.builder.select(self.builder.fcmp_ordered("<", x, least), least, x)
 
     def sums(self, steps: Any, rows: int, vectors: int, numbers: Any) -> list[list[Any]]:
         """Emit the loop, return its registers; ``numbers(step)`` emits where a step's numbers and vectors stand."""
@@ -111,11 +115,13 @@ def filters_by_pixels(
     tile_at: Any,
     tile_row: Any,
     more: Any,
+    least: Any,
 ) -> Any:
     """Apply ``rows`` filters to ``vectors`` registers of neighbouring pixels, into rows ``tile_row`` apart of ``tile``.
 
     ``tile[i, p] = (tile[i, p] if more else bias[i]) + sum_k filters[k * rows + i] * image[offsets[k] + p]``, for
-    ``steps`` >= 1 of k; each array from its ``_at`` on.
+    ``steps`` >= 1 of k; each array from its ``_at`` on. Sums below ``least`` become ``least``: 0 rectifies them,
+    -inf leaves them.
     """
     index = types.intp
     signature = types.void(
@@ -134,6 +140,7 @@ def filters_by_pixels(
         index,
         index,
         types.boolean,
+        image.dtype,
     )
     height, width = rows.literal_value, vectors.literal_value
 
@@ -149,16 +156,18 @@ def filters_by_pixels(
         lines = [
             [emit.ahead(row, j * emit.lanes) for j in range(width)] for row in emit.rows_at(tile, args[13], height)
         ]
+        least = emit.splat(args[15])
         with builder.if_else(args[14]) as (adding, beginning):
             with adding:
                 for i in range(height):
                     for j in range(width):
-                        emit.store(builder.fadd(emit.load(lines[i][j]), sums[i][j]), lines[i][j])
+                        total = builder.fadd(emit.load(lines[i][j]), sums[i][j])
+                        emit.store(emit.at_least(least, total), lines[i][j])
             with beginning:
                 for i in range(height):
                     first = emit.splat(builder.load(emit.ahead(bias, i)))
                     for j in range(width):
-                        emit.store(builder.fadd(first, sums[i][j]), lines[i][j])
+                        emit.store(emit.at_least(least, builder.fadd(first, sums[i][j])), lines[i][j])
         return context.get_dummy_value()
 
     return signature, codegen
@@ -287,28 +296,54 @@ def copy_number(typing: Any, target: Any, target_at: Any, source: Any, source_at
 
 
 @emitted
-def transpose_square(
-    typing: Any, source: Any, source_at: Any, source_row: Any, target: Any, target_at: Any, target_row: Any
+def transpose_rows(
+    typing: Any,
+    target: Any,
+    target_at: Any,
+    target_row: Any,
+    width: Any,
+    source: Any,
+    source_at: Any,
+    source_row: Any,
+    rows: Any,
+    count: Any,
 ) -> Any:
-    """``target[j, i] = source[i, j]`` for a square as wide as a register, rows ``source_row`` and ``target_row`` apart.
+    """``target[j, i] = source[i, j]`` for i < ``rows`` and j < ``count``, and 0 for ``rows`` <= i < ``width``.
+
+    None of the three is more than a register's lanes; rows are ``source_row`` and ``target_row`` apart, from the
+    ``_at`` on. The source is an array of the target's type, or the address of one, as an integer. Nothing else is
+    touched.
 
     Interleaving row i with row i + half, for all i, log2(lanes) times over, transposes.
     """
     index = types.intp
-    signature = types.void(source, index, index, target, index, index)
+    source = source if isinstance(source, types.Array) else index
+    signature = types.void(target, index, index, index, source, index, index, index, index)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         emit = TileEmitter(context, builder, signature, args, like=0)
         lanes, half = emit.lanes, emit.lanes // 2
-        rows = [emit.load(row) for row in emit.rows_at(emit.pointer(0), args[2], lanes)]
+        width, source_row, rows, count = args[3], *args[6:]
+
+        def masks(lines: Any, length: Any) -> list[Any]:
+            """Return the mask of each line: ``length`` lanes of the first ``lines``."""
+            small, none = builder.trunc(length, INT32), ir.Constant(INT32, 0)
+            lengths = [
+                builder.select(builder.icmp_signed(">", lines, emit.number(i)), small, none) for i in range(lanes)
+            ]
+            return [emit.below(length, 0) for length in lengths]
+
+        places = emit.rows_at(emit.pointer(4), source_row, lanes)
+        vectors = [emit.masked_load(place, mask) for place, mask in zip(places, masks(rows, count), strict=True)]
         kind = ir.VectorType(INT32, lanes)
         low = ir.Constant(kind, [i // 2 + i % 2 * lanes for i in range(lanes)])
         high = ir.Constant(kind, [half + i // 2 + i % 2 * lanes for i in range(lanes)])
         for _ in range(lanes.bit_length() - 1):
-            pairs = [(rows[i], rows[i + half]) for i in range(half)]
-            rows = [builder.shuffle_vector(a, b, which) for a, b in pairs for which in (low, high)]
-        for vector, place in zip(rows, emit.rows_at(emit.pointer(3), args[5], lanes), strict=True):
-            emit.store(vector, place)
+            pairs = [(vectors[i], vectors[i + half]) for i in range(half)]
+            vectors = [builder.shuffle_vector(a, b, which) for a, b in pairs for which in (low, high)]
+        places = emit.rows_at(emit.pointer(0), args[2], lanes)
+        for vector, place, mask in zip(vectors, places, masks(count, width), strict=True):
+            emit.masked_store(vector, place, mask)
         return context.get_dummy_value()
 
     return signature, codegen

@@ -29,7 +29,8 @@ import numpy as np
 from minidl.kernels.cpu.compiler import helper, kernel
 from minidl.kernels.cpu.memory import scratch
 from minidl.kernels.cpu.packing import pack
-from minidl.kernels.cpu.threads import parts_for, run
+from minidl.kernels.cpu.pool import run, shared_out
+from minidl.kernels.cpu.threads import parts_for
 from minidl.kernels.cpu.vectors import ACCUMULATE, COLUMN_BIAS, RELU, ROWS, VECTOR_BYTES, VECTORS, lanes, microkernel
 
 __all__ = ["affine", "matmul"]
@@ -159,6 +160,8 @@ def multiply(
     out: Any, mode: int, bias: Any, buffer: Any, room: int, mc: int, nc: int, kc: int,
 ) -> None:  # fmt: skip
     """Compute the rectangles of C (height, width) that are this part's, of each product of a batch."""
+    if shared_out(part, parts):
+        return
     NR = VECTORS * lanes(out)
     row_panels, column_panels = (height + MR - 1) // MR, (width + NR - 1) // NR
     tasks = len(x_at) * by_rows * by_columns

@@ -3,7 +3,9 @@
 Adam reads four arrays and writes three; in a dozen calls of NumPy each of them comes through the cache several times,
 and a small network waits for the calls themselves. Every operation here rounds as NumPy's does, in the same order and
 without contracting a product and a sum into one, so it makes no difference to a single bit which of the two runs, and
-when training goes from one to the other.
+when training goes from one to the other. With one exception: a moment below the smallest normal number becomes 0. The
+mean gradient of a unit that has died shrinks by a tenth a step, and after 830 steps of float32 is denormal, on which a
+CPU needs a hundred cycles an operation: a step of 100,000 parameters then took 1,050 us, and 160 before.
 """
 
 from __future__ import annotations
@@ -13,33 +15,45 @@ from typing import Any
 
 import numpy as np
 
-from minidl.kernels.cpu.compiler import kernel
-from minidl.kernels.cpu.threads import parts_for, run
+from minidl.kernels.cpu.compiler import helper, kernel
+from minidl.kernels.cpu.pool import run, shared_out
+from minidl.kernels.cpu.threads import parts_for
 
 __all__ = ["adam", "sgd"]
 
 LEAST_WORK = 2**17  # elements that are worth a thread: some 80 us
+TINY = {dtype.char: float(np.finfo(dtype).smallest_normal) for dtype in map(np.dtype, ("float32", "float64"))}
+
+
+@helper
+def normal(x: Any, tiny: Any) -> Any:
+    """Return x, or 0 where it is below the smallest normal number; NaN stays."""
+    return type(tiny)(0) if abs(x) < tiny else x
 
 
 @kernel
 def adam_share(part: int, parts: int, p: Any, g: Any, m: Any, v: Any, highest: Any, numbers: Any) -> None:
     """Take share ``part`` of flat arrays through :func:`adam`."""
+    if shared_out(part, parts):
+        return
     start, stop = p.size * part // parts, p.size * (part + 1) // parts
     p, g, m, v, highest = p[start:stop], g[start:stop], m[start:stop], v[start:stop], highest[start:stop]
     sign, decay, shrink = numbers[0], numbers[1], numbers[2]
     rest1, beta2, rest2, eps, scale, amsgrad = numbers[3], numbers[4], numbers[5], numbers[6], numbers[7], numbers[8]
+    tiny = numbers[9]
     for i in range(p.size):
         x = g[i] * sign
         if decay != 0:
             x += p[i] * decay
-        m[i] += (x - m[i]) * rest1
-        spread = v[i] * beta2 + (x * x) * rest2
+        mean = normal(m[i] + (x - m[i]) * rest1, tiny)
+        m[i] = mean
+        spread = normal(v[i] * beta2 + (x * x) * rest2, tiny)
         v[i] = spread
         if amsgrad != 0:
             if spread > highest[i] or spread != spread:  # a NaN stays: nothing is larger
                 highest[i] = spread
             spread = highest[i]
-        p[i] = p[i] * shrink - m[i] / (math.sqrt(spread) + eps) * scale
+        p[i] = p[i] * shrink - mean / (math.sqrt(spread) + eps) * scale
 
 
 def adam(p: Any, g: Any, slots: Any, numbers: tuple[float, ...]) -> None:
@@ -56,13 +70,15 @@ def adam(p: Any, g: Any, slots: Any, numbers: tuple[float, ...]) -> None:
         parameter; ``1 - beta1``, ``beta2``, ``1 - beta2``, eps, and the learning rate with the bias corrections.
     """
     amsgrad = len(slots) == 3
-    constants = np.array((*numbers, amsgrad), p.dtype)
+    constants = np.array((*numbers, amsgrad, TINY[p.dtype.char]), p.dtype)
     run(adam_share, parts_for(p.size, LEAST_WORK), p, g, slots[0], slots[1], slots[2 if amsgrad else 1], constants)
 
 
 @kernel
 def sgd_share(part: int, parts: int, p: Any, g: Any, velocity: Any, numbers: Any) -> None:
     """Take share ``part`` of flat arrays through :func:`sgd`."""
+    if shared_out(part, parts):
+        return
     start, stop = p.size * part // parts, p.size * (part + 1) // parts
     p, g, velocity = p[start:stop], g[start:stop], velocity[start:stop]
     sign, decay, shrink, rate = numbers[0], numbers[1], numbers[2], numbers[3]

@@ -24,8 +24,9 @@ from typing import Any
 import numpy as np
 
 from minidl.kernels.cpu.compiler import helper, kernel
-from minidl.kernels.cpu.squares import largest_of_pairs
-from minidl.kernels.cpu.threads import parts_for, run
+from minidl.kernels.cpu.pool import run, shared_out
+from minidl.kernels.cpu.squares import largest_of_pairs, spread_pairs
+from minidl.kernels.cpu.threads import parts_for
 from minidl.kernels.cpu.vectors import lanes
 from minidl.kernels.reference.pooling import divisors
 from minidl.kernels.reference.windows import Pair
@@ -126,6 +127,8 @@ def largest_of_channels(
     part: int, parts: int, x: Any, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, values: Any, indices: Any
 ) -> None:
     """Fill ``values`` and ``indices`` (N, OH, OW, C) with the largest of each window of ``x`` (N, H, W, C)."""
+    if shared_out(part, parts):
+        return
     N, OH = values.shape[:2]
     for unit in range(N * OH * part // parts, N * OH * (part + 1) // parts):
         n, i = unit // OH, unit % OH
@@ -137,6 +140,8 @@ def largest_of_planes(
     part: int, parts: int, x: Any, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, values: Any, indices: Any
 ) -> None:
     """Fill ``values`` and ``indices`` (P, OH, OW) with the largest of each window of planes ``x`` (P, H, W)."""
+    if shared_out(part, parts):
+        return
     P, H, W = x.shape
     OH, OW = values.shape[1:]
     image = np.empty((H, W, PLANES), x.dtype)
@@ -154,6 +159,8 @@ def largest_of_planes(
 @kernel
 def largest_of_squares(part: int, parts: int, x: Any, values: Any, indices: Any) -> None:
     """Do the same for windows of 2 x 2 pixels next to each other."""
+    if shared_out(part, parts):
+        return
     P, H, W = x.shape
     OH, OW = values.shape[1:]
     for p in range(P * part // parts, P * (part + 1) // parts):
@@ -203,6 +210,8 @@ def max_pool2d(x: Any, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
 @kernel
 def scatter_into_planes(part: int, parts: int, grad: Any, indices: Any, out: Any, astray: Any) -> None:
     """Add ``grad`` (P, Q) into zeros ``out`` (P, H * W) at ``indices`` (P, Q)."""
+    if shared_out(part, parts):
+        return
     P, pixels = out.shape
     for p in range(P * part // parts, P * (part + 1) // parts):
         plane, share, where = out[p], grad[p], indices[p]
@@ -216,8 +225,32 @@ def scatter_into_planes(part: int, parts: int, grad: Any, indices: Any, out: Any
 
 
 @kernel
+def scatter_into_squares(part: int, parts: int, grad: Any, indices: Any, out: Any, astray: Any) -> None:
+    """Do the same for windows of 2 x 2 pixels next to each other, and write all of ``out`` (P, H, W) at once.
+
+    Where an index is none of its own window's, ``astray`` becomes True, and ``out`` is of no use.
+    """
+    if shared_out(part, parts):
+        return
+    P, H, W = out.shape
+    OH, OW = grad.shape[1:]
+    for p in range(P * part // parts, P * (part + 1) // parts):
+        for i in range(OH):
+            for j in range(0, OW, lanes(out)):
+                position, at = 2 * i * W + 2 * j, (p * OH + i) * OW + j
+                if not spread_pairs(grad, indices, at, position, OW - j, out, p * H * W + position, W):  # type: ignore[call-arg]
+                    astray[part] = True
+            if W > 2 * OW:
+                out[p, 2 * i, 2 * OW :] = 0
+                out[p, 2 * i + 1, 2 * OW :] = 0
+        out[p, 2 * OH :] = 0
+
+
+@kernel
 def scatter_into_channels(part: int, parts: int, grad: Any, indices: Any, out: Any, astray: Any) -> None:
     """Add ``grad`` (N, Q, C) into zeros ``out`` (N, H * W, C) at ``indices`` (N, Q, C)."""
+    if shared_out(part, parts):
+        return
     N, pixels, C = out.shape
     blocks = (C + PLANES - 1) // PLANES
     for unit in range(N * blocks * part // parts, N * blocks * (part + 1) // parts):
@@ -260,9 +293,15 @@ def scatter_planes(grad: Any, indices: Any, size: Pair) -> Any:
         image = scattered.reshape(N, pixels, C)
         run(scatter_into_channels, parts, shares.reshape(images), where.reshape(images), image, astray)
     else:
-        planes = (N * C, OH * OW)
-        plane = scattered.reshape(N * C, pixels)
-        run(scatter_into_planes, parts, shares.reshape(planes), where.reshape(planes), plane, astray)
+        squares = where.dtype == np.int32 and (size[0] // 2, size[1] // 2) == (OH, OW)  # it seems
+        planes = N * C, OH, OW
+        where, shares, plane = where.reshape(planes), shares.reshape(planes), scattered.reshape(N * C, *size)
+        if squares:
+            run(scatter_into_squares, parts, shares, where, plane, astray)
+        if not squares or astray.any():
+            astray[:] = False
+            shares, where = shares.reshape(N * C, OH * OW), where.reshape(N * C, OH * OW)
+            run(scatter_into_planes, parts, shares, where, plane.reshape(N * C, pixels), astray)
     if astray.any():
         raise IndexError(f"scatter_planes: an index is not in 0 to {pixels - 1}, the positions of a {size} plane")
     return out
@@ -300,6 +339,8 @@ def averages_of_channels(
     part: int, parts: int, x: Any, kernel: Pair, stride: Pair, padding: Pair, counts: Any, y: Any
 ) -> None:
     """Fill ``y`` (N, OH, OW, C) with the average of each window of ``x`` (N, H, W, C)."""
+    if shared_out(part, parts):
+        return
     N, OH = y.shape[:2]
     for unit in range(N * OH * part // parts, N * OH * (part + 1) // parts):
         n, i = unit // OH, unit % OH
@@ -311,6 +352,8 @@ def averages_of_planes(
     part: int, parts: int, x: Any, kernel: Pair, stride: Pair, padding: Pair, counts: Any, y: Any
 ) -> None:
     """Fill ``y`` (P, OH, OW) with the average of each window of planes ``x`` (P, H, W)."""
+    if shared_out(part, parts):
+        return
     P, H, W = x.shape
     OH, OW = y.shape[1:]
     image, averages = np.empty((H, W, PLANES), x.dtype), np.empty((OH, OW, PLANES), x.dtype)
@@ -402,6 +445,8 @@ def share_among_channels(
     part: int, parts: int, grad: Any, kernel: Pair, stride: Pair, padding: Pair, counts: Any, out: Any
 ) -> None:
     """Add ``grad`` (N, OH, OW, C) over ``counts`` to each pixel of its window in ``out`` (N, H, W, C)."""
+    if shared_out(part, parts):
+        return
     N, _, _, C = out.shape
     blocks = (C + PLANES - 1) // PLANES
     for unit in range(N * blocks * part // parts, N * blocks * (part + 1) // parts):
@@ -414,6 +459,8 @@ def share_among_planes(
     part: int, parts: int, grad: Any, kernel: Pair, stride: Pair, padding: Pair, counts: Any, out: Any
 ) -> None:
     """Add ``grad`` (P, OH, OW) over ``counts`` to each pixel of its window in ``out`` (P, H, W)."""
+    if shared_out(part, parts):
+        return
     P, H, W = out.shape
     OH, OW = grad.shape[1:]
     whole, image = np.empty((OH, OW, PLANES), grad.dtype), np.empty((H, W, PLANES), grad.dtype)

@@ -33,7 +33,8 @@ from minidl.kernels.cpu.gemm import affine, matmul
 from minidl.kernels.cpu.memory import scratch
 from minidl.kernels.cpu.nonlinear import NonlinearEmitter
 from minidl.kernels.cpu.packing import pack
-from minidl.kernels.cpu.threads import parts_for, run
+from minidl.kernels.cpu.pool import run, shared_out
+from minidl.kernels.cpu.threads import parts_for
 from minidl.kernels.cpu.vectors import ACCUMULATE, lanes, microkernel
 from minidl.kernels.reference import recurrent as reference
 
@@ -147,6 +148,8 @@ def pack_weights(
     Of each matrix, ``corners`` has the first element, and ``places`` the distances to the next column and to the next
     row, and how many rows there are.
     """
+    if shared_out(part, parts):
+        return
     width = VECTORS * lanes(panels)
     count = (columns + width - 1) // width
     for panel in range(count * part // parts, count * (part + 1) // parts):
@@ -166,6 +169,8 @@ def lstm_walk(
 
     In the ``buffer`` lie a table of states (rows, ``depth``) for each part, ``room`` elements apart, and the panels.
     """
+    if shared_out(part, parts):
+        return
     T, N, D = x.shape
     U = h.shape[1]
     step, width = lanes(buffer), VECTORS * lanes(buffer)
@@ -212,6 +217,8 @@ def lstm_walk_back(
     panels: Any, gates: Any, cells: Any, grad_gates: Any,
 ) -> None:  # fmt: skip
     """Walk back; ``grad_h`` and ``grad_c`` (N, U) become those of the start. ``grad_gates`` has ROWS rows more."""
+    if shared_out(part, parts):
+        return
     T, N, U = cells.shape
     step, width = lanes(panels), VECTORS * lanes(panels)
     stop = N * (part + 1) // parts

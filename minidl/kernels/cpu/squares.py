@@ -8,6 +8,9 @@ window ``j`` is lane ``j`` of four registers, and three comparisons find its lar
                                                c  c0 c1 c2 ...      position + 2j     + W
                                                d  d0 d1 d2 ...      position + 2j + 1 + W
 
+The gradient goes the same way back: four registers, of which each window's gradient is in one and 0 in three, are put
+together into two rows, so what nobody chose is written with the rest and no pass of zeros comes first.
+
 Rows of 13 windows and the like are less than a register, so every load and store has a mask.
 """
 
@@ -22,7 +25,7 @@ from numba.extending import intrinsic
 
 from minidl.kernels.cpu.vectors import INT32, Emitter
 
-__all__ = ["largest_of_pairs"]
+__all__ = ["largest_of_pairs", "spread_pairs"]
 
 
 @intrinsic
@@ -82,5 +85,69 @@ def largest_of_pairs(
         store = cgutils.get_or_insert_function(builder.module, kind, f"llvm.masked.store.v{lanes}i32.p0")
         builder.call(store, [index, place, ir.Constant(INT32, 4), mask])
         return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
+def spread_pairs(
+    typingctx: Any, grad: Any, indices: Any, at: Any, position: Any, count: Any, out: Any, out_at: Any, width: Any
+) -> Any:
+    """Write the pixels of the first vector of ``count`` windows: each one's gradient where its index says, 0 elsewhere.
+
+    Parameters
+    ----------
+    grad, indices : C-contiguous arrays, the second of int32
+        Read from element ``at`` on.
+    position : int
+        The index of the first window's upper left pixel.
+    out : C-contiguous array of the type of ``grad``
+        Its element ``out_at`` is that pixel; rows are ``width`` apart.
+
+    Returns
+    -------
+    bool
+        Whether each index was one of the window's own four pixels.
+    """
+    if not all(array.layout == "C" for array in (grad, indices, out)) or indices.dtype != types.int32:
+        raise TypeError("spread_pairs: expected C-contiguous arrays, indices of int32")
+    number = types.intp
+    signature = types.boolean(grad, indices, number, number, number, out, number, number)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        grad, where, at, position, count, out, out_at, width = args
+        emit = Emitter(context, builder, signature.args[0].dtype)
+        lanes = emit.lanes
+        constant = lambda value: ir.Constant(count.type, value)  # noqa: E731
+        whole = ir.VectorType(INT32, lanes)
+        whole_constant = lambda values: ir.Constant(whole, list(values))  # noqa: E731
+
+        mask = emit.below(count, 0)
+        share = emit.masked_load(emit.data(signature.args[0], grad, at), mask)
+        share = builder.fadd(share, emit.zero)  # as a sum with zeros: -0 becomes 0
+        place = builder.bitcast(emit.data(signature.args[1], where, at), whole.as_pointer())
+        kind = ir.FunctionType(whole, [whole.as_pointer(), INT32, emit.mask, whole])
+        load = cgutils.get_or_insert_function(builder.module, kind, f"llvm.masked.load.v{lanes}i32.p0")
+        index = builder.call(load, [place, ir.Constant(INT32, 4), mask, ir.Constant(whole, None)])
+        first = emit.splat(builder.trunc(position, INT32))
+        cell = builder.sub(builder.sub(index, first), whole_constant(range(0, 2 * lanes, 2)))
+
+        below = emit.splat(builder.trunc(width, INT32))
+        right = whole_constant([1] * lanes)
+        known = builder.not_(mask)
+        target = emit.data(signature.args[5], out, out_at)
+        pixels = builder.mul(count, constant(2))
+        for row, offset in ((target, ir.Constant(whole, None)), (emit.at(target, width), below)):
+            pair = []
+            for column in (offset, builder.add(offset, right)):
+                chosen = builder.icmp_signed("==", cell, column)
+                known = builder.or_(known, chosen)
+                pair.append(builder.select(chosen, share, emit.zero))
+            for k in (0, 1):
+                chosen = whole_constant([(k * lanes + i) // 2 + i % 2 * lanes for i in range(lanes)])
+                half = builder.shuffle_vector(*pair, chosen)
+                emit.masked_store(half, emit.at(row, constant(k * lanes)), emit.below(pixels, k * lanes))
+        bits = ir.IntType(lanes)
+        return builder.icmp_unsigned("==", builder.bitcast(known, bits), ir.Constant(bits, 2**lanes - 1))
 
     return signature, codegen

@@ -1,125 +1,12 @@
-r"""The threads that kernels run on: kept, asleep when idle, and woken in a few microseconds.
-
-A kernel is compiled code that releases the interpreter's lock, takes ``(part, parts, ...)`` and computes the share
-``part`` of its independent outputs. Whoever is free claims the next part, the caller too::
-
-    caller      part 0 ────────  part 3 ────────── ─┐
-    worker 1      part 1 ───────────  part 4 ────── ├─> done       run(kernel, 5, x, y)
-    worker 2         part 2 ───────────────────     ┘
-
-A worker that comes too late, because its processor was busy with something else, finds nothing left to claim, and
-nobody waits for it.
-
-Why not OpenMP, or Numba's ``parallel=True``: idle threads of such pools spin, and steal the processors from NumPy's
-own pool, which spins too; measured on two cores, a region of 16 us took 2,157 right after a matrix product, and a
-product of 100 us in NumPy took 24,000 beside another process. A sleeping thread steals nothing, a forked child just
-makes new ones, and several Python threads may call at once. Since every part computes outputs of its own, results do
-not depend on the number of threads.
-"""
+"""On how many threads kernels run. What they run on, and how they share their work, is in ``pool``."""
 
 from __future__ import annotations
 
 import os
-import threading
-from _thread import allocate_lock
-from collections.abc import Callable
-from contextlib import suppress
-from typing import Any
 
 from minidl.errors import ArgumentError
 
-__all__ = ["get_num_threads", "parts_for", "run", "set_num_threads"]
-
-
-class Job:
-    """A kernel's call, part by part."""
-
-    def __init__(self, kernel: Callable[..., Any], parts: int, args: tuple[Any, ...]) -> None:
-        self.kernel, self.parts, self.args = kernel, parts, args
-        self.unclaimed = iter(range(parts))  # next() is atomic
-        self.error: BaseException | None = None
-        self._helpers: list[
-            None
-        ] = []  # one entry for each worker that came, and for each that went: appending is atomic
-        self._gone: list[None] = []
-        self._signal = allocate_lock()
-        self._signal.acquire()
-
-    def work(self) -> None:
-        for part in self.unclaimed:
-            self.kernel(part, self.parts, *self.args)
-
-    def help(self) -> None:
-        """Work as a worker does: it counts itself before it claims a part, so that the caller waits for it."""
-        self._helpers.append(None)
-        try:
-            self.work()
-        except BaseException as error:
-            self.error = error
-        self._gone.append(None)
-        with suppress(RuntimeError):  # signalled already
-            self._signal.release()
-
-    def wait(self) -> None:
-        """Return once nobody works on it, however often Ctrl-C is pressed: kernels write into the caller's arrays."""
-        interrupt = None
-        while True:
-            try:
-                for _ in self.unclaimed:  # some are left only after an error
-                    pass
-                while len(self._gone) < len(self._helpers):
-                    self._signal.acquire()
-                break
-            except KeyboardInterrupt as error:
-                interrupt = error
-        if interrupt is not None:
-            raise interrupt
-
-
-class Worker:
-    """A thread that sleeps until it is offered a job."""
-
-    def __init__(self, number: int) -> None:
-        self._job: Job | None = None
-        self._wake = allocate_lock()
-        self._wake.acquire()
-        threading.Thread(target=self._work, name=f"minidl-kernels-{number}", daemon=True).start()
-
-    def offer(self, job: Job) -> None:
-        self._job = job  # in place of one that another Python thread offered, and does without its help
-        with suppress(RuntimeError):  # awake already
-            self._wake.release()
-
-    def _work(self) -> None:
-        while True:
-            self._wake.acquire()
-            job, self._job = self._job, None
-            if job is not None:
-                job.help()
-            del job  # a sleeping thread keeps no array alive
-
-
-def run(kernel: Callable[..., Any], parts: int, *args: Any) -> None:
-    """Call ``kernel(part, parts, *args)`` for each part, at the same time where there are threads for it.
-
-    What a kernel raises, the caller gets, after all that was begun has ended.
-    """
-    if parts == 1 or get_num_threads() == 1:
-        for part in range(parts):
-            kernel(part, parts, *args)
-        return
-    job = Job(kernel, parts, args)
-    helpers = min(parts, get_num_threads()) - 1
-    while len(_workers) < helpers:
-        _workers.append(Worker(len(_workers) + 1))
-    for worker in _workers[:helpers]:
-        worker.offer(job)
-    try:
-        job.work()
-    finally:
-        job.wait()
-    if job.error is not None:
-        raise job.error
+__all__ = ["get_num_threads", "parts_for", "set_num_threads"]
 
 
 def parts_for(work: float, least: float, each: int = 1) -> int:
@@ -130,7 +17,7 @@ def parts_for(work: float, least: float, each: int = 1) -> int:
     work : float
         How much there is: floating-point operations, elements or bytes.
     least : float
-        How much outweighs waking a thread, about 15 us.
+        How much outweighs handing a part to another thread, 5 to 15 us.
     each : int
         How many parts there may be for each thread: where cutting costs little, more of them let a thread take over
         from one that is slowed down.
@@ -220,12 +107,4 @@ def _default_count() -> int:
     return os.cpu_count() or 1
 
 
-def _forget() -> None:
-    """In a forked child, which has none of its parent's threads: start over."""
-    _workers.clear()
-
-
 _count = 0  # not asked for yet
-_workers: list[Worker] = []
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)

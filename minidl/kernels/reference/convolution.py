@@ -30,7 +30,15 @@ def blocks(images: int, image_elements: int, itemsize: int) -> Iterator[tuple[sl
 
 
 def conv2d(
-    x: Any, weight: Any, bias: Any, stride: Pair, padding: Sides, dilation: Pair, groups: int, size: Pair
+    x: Any,
+    weight: Any,
+    bias: Any,
+    stride: Pair,
+    padding: Sides,
+    dilation: Pair,
+    groups: int,
+    size: Pair,
+    relu: bool = False,
 ) -> Any:
     """Slide the filters over the image.
 
@@ -43,6 +51,8 @@ def conv2d(
     padding : ((top, bottom), (left, right))
     groups : int
     size : (OH, OW)
+    relu : bool
+        Whether what is negative becomes 0 in the end; nan stays nan.
 
     Returns
     -------
@@ -61,6 +71,8 @@ def conv2d(
         xp.matmul(filters, columns, out=y[part].reshape(n, groups, K // groups, pixels))
     if bias is not None:
         y += bias.reshape(K, 1, 1)
+    if relu:
+        xp.maximum(y, 0, out=y)
     return y
 
 

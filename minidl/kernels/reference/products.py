@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from minidl.backend import namespace
+
 __all__ = ["affine", "matmul"]
 
 
@@ -23,14 +25,15 @@ def matmul(x: Any, y: Any) -> Any:
     return x @ y
 
 
-def affine(x: Any, weight: Any, bias: Any) -> Any:
-    """Multiply two matrices and add a vector to each row.
+def affine(x: Any, weight: Any, bias: Any, relu: bool = False) -> Any:
+    """Multiply two matrices and add a vector to each row; replace what is negative by 0 if wanted.
 
     Parameters
     ----------
     x : array (N, D)
     weight : array (D, U)
     bias : array (U,)
+    relu : bool
 
     Returns
     -------
@@ -38,4 +41,6 @@ def affine(x: Any, weight: Any, bias: Any) -> Any:
     """
     y = x @ weight
     y += bias
+    if relu:
+        namespace(y).maximum(y, 0, out=y)
     return y

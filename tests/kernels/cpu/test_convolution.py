@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -43,7 +44,9 @@ class Case:
         dilation: tuple[int, int] = (1, 1),
         groups: int = 1,
         dtype: str = "f4",
+        relu: bool = False,
     ) -> None:
+        self.relu = relu
         self.geometry = (stride, padding, dilation, groups)
         self.image, self.kernel = x[2:], weight[2:]
         self.size = tuple(
@@ -60,7 +63,7 @@ class Case:
             else (reference.conv2d, reference.conv2d_input_grad, reference.conv2d_weight_grad)
         )
         return [
-            forward(self.x, self.weight, self.bias, *self.geometry, self.size),
+            forward(self.x, self.weight, self.bias, *self.geometry, self.size, self.relu),
             image(self.grad, self.weight, self.image, *self.geometry),
             filters(self.x, self.grad, self.kernel, *self.geometry),
         ]
@@ -106,6 +109,16 @@ def test_matches_the_reference(named: str, dtype: str) -> None:
 pairs = lambda low, high: st.tuples(st.integers(low, high), st.integers(low, high))  # noqa: E731
 
 
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_rectifies_in_the_store(dtype: str) -> None:
+    for named in ("primes", "groups", "many channels", "depthwise, two each", "wide"):
+        case = Case(*CASES[named], dtype=dtype)
+        plain = case.results(True)[0]
+        case.relu = True
+        case.check()
+        assert case.results(True)[0].tobytes() == np.where(plain < 0, 0, plain).astype(dtype).tobytes()
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_matches_the_reference_on_random_geometries(data: st.DataObject) -> None:
@@ -118,7 +131,9 @@ def test_matches_the_reference_on_random_geometries(data: st.DataObject) -> None
         image.append(least + data.draw(st.integers(0, 12)))
     x = (data.draw(st.integers(1, 4)), groups * channels, *image)
     weight = (groups * filters, channels, *kernel)
-    Case(x, weight, stride, padding, dilation, groups, data.draw(st.sampled_from(["f4", "f8"]))).check()
+    Case(
+        x, weight, stride, padding, dilation, groups, data.draw(st.sampled_from(["f4", "f8"])), data.draw(st.booleans())
+    ).check()
 
 
 def relayouts(a: np.ndarray) -> list[np.ndarray]:
@@ -156,8 +171,8 @@ def test_same_bits_on_any_number_of_threads(named: str) -> None:
 
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning", "ignore:overflow:RuntimeWarning")
 def test_nan_infinity_and_huge_numbers_pass_through() -> None:
-    for number in (np.nan, np.inf, -np.inf, 1e37):
-        case = Case((2, 3, 7, 9), (5, 3, 3, 3), (1, 1), ((1, 1), (1, 1)))
+    for number, relu in itertools.product((np.nan, np.inf, -np.inf, 1e37), (False, True)):
+        case = Case((2, 3, 7, 9), (5, 3, 3, 3), (1, 1), ((1, 1), (1, 1)), relu=relu)
         case.x[1, 2, 3, 4] = number
         case.grad[0, 1, 2, 3] = number
         case.check()

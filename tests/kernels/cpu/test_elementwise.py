@@ -92,3 +92,58 @@ def test_through_the_operation() -> None:
     minidl.relu(x).sum().backward()
     np.testing.assert_array_equal(x.grad.array, x.array > 0)
     np.testing.assert_allclose(second.array, np.where(x.array > 0, 6 * x.array, 0), rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", [(), (0,), (1,), (17,), (3, 0, 2), (5, 7, 11, 13)])
+def test_relu(shape: tuple[int, ...], dtype: str) -> None:
+    x = drawn(shape, dtype)
+    for view in (x, x.T, x[::-1] if shape else x):
+        for count in (1, 2, 3):
+            threads.set_num_threads(count)
+            np.testing.assert_array_equal(elementwise.relu(view), np.asarray(reference.relu(view)), strict=True)
+    assert elementwise.relu(x.T).strides == x.T.strides
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    "shape", [(2, 3, 1, 1), (0, 2, 3, 3), (2, 0, 3, 3), (2, 3, 0, 3), (3, 5, 7, 11), (2, 3, 16, 24)]
+)
+def test_channel_sums(shape: tuple[int, ...], dtype: str) -> None:
+    grad, y = RNG.standard_normal(shape).astype(dtype), RNG.standard_normal(shape).astype(dtype)
+    rtol = 1e-4 if dtype == "float32" else 1e-12
+    last = [np.ascontiguousarray(a.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2) for a in (grad, y)]
+    bits = set()
+    for count in (1, 2, 3):
+        threads.set_num_threads(count)
+        for g, seen in ((grad, y), last, (grad, last[1]), (grad[:, ::-1], y[:, ::-1])):
+            sums = elementwise.channel_sums(g)
+            np.testing.assert_allclose(sums, reference.channel_sums(g), rtol=rtol, atol=rtol)
+            masked, sums = elementwise.relu_grad_and_sums(g, seen)
+            expected, total = reference.relu_grad_and_sums(g, seen)
+            np.testing.assert_array_equal(masked, expected)
+            np.testing.assert_allclose(sums, total, rtol=rtol, atol=rtol)
+        bits.add(elementwise.channel_sums(grad).tobytes() + elementwise.relu_grad_and_sums(grad, y)[1].tobytes())
+    assert len(bits) == 1
+
+
+def test_nan_and_infinity_reach_the_sums_of_their_channel() -> None:
+    grad, y = np.ones((2, 4, 3, 5), np.float32), np.ones((2, 4, 3, 5), np.float32)
+    grad[1, 0, 2, 3], grad[0, 1, 0, 0], grad[0, 2, 1, 1] = np.nan, np.inf, np.inf
+    y[0, 2, 1, 1], y[1, 3, 2, 4] = 0, np.nan  # 0 x inf is nan, and nan is not positive
+    _, sums = elementwise.relu_grad_and_sums(grad, y)
+    np.testing.assert_array_equal(sums, np.float32([np.nan, np.inf, np.nan, 29]))
+
+
+def test_neighbours_of_sums_stay_as_they_are() -> None:
+    """Guard margins around the arrays."""
+    for shape in ((1, 1, 1, 1), (2, 3, 5, 7), (1, 2, 8, 16), (3, 1, 13, 5)):
+        size = int(np.prod(shape))
+        blocks = [np.full(size + 256, 7777, np.float32) for _ in range(3)]
+        grad, y, out = (block[128:-128].reshape(shape) for block in blocks)
+        sums = np.full(shape[0] * shape[1] + 256, 7777, np.float32)
+        elementwise.plane_sums(0, 1, grad, y, out, sums[128:-128].reshape(shape[:2]))
+        assert (sums[128:-128] == 7777 * shape[2] * shape[3]).all()
+        for block in (*blocks, sums):
+            assert (block[:128] == 7777).all()
+            assert (block[-128:] == 7777).all()

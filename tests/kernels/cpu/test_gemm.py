@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import minidl
 from minidl import kernels
-from minidl.kernels.cpu import gemm, threads
+from minidl.kernels.cpu import gemm, pool
 from minidl.kernels.cpu.vectors import ACCUMULATE, COLUMN_BIAS, RELU, ROW_BIAS
 
 RNG = np.random.default_rng(0)
@@ -182,7 +182,7 @@ def test_modes_of_the_store() -> None:
 
 def test_large_products_of_the_engine_run_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     called = []
-    monkeypatch.setattr(gemm, "run", lambda kernel, *args: (called.append(kernel), threads.run(kernel, *args)))
+    monkeypatch.setattr(gemm, "run", lambda kernel, *args: (called.append(kernel), pool.run(kernel, *args)))
     x = minidl.tensor(RNG.standard_normal((128, 128)).astype("f4"), requires_grad=True)
     weight = minidl.tensor(RNG.standard_normal((130, 128)).astype("f4"), requires_grad=True)
     bias = minidl.zeros(130, requires_grad=True)

@@ -123,6 +123,26 @@ def test_a_short_training_does_not_load_numba() -> None:
     assert done.stdout.strip() == "False"
 
 
+def test_moments_too_small_for_normal_numbers_become_zero(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of a unit that has died: denormals would make each later step ten times as slow."""
+    monkeypatch.setattr(shared, "LOADING", ALWAYS)
+    monkeypatch.setattr(shared, "LOADED", ALWAYS)
+    p = minidl.tensor([1.0] * 64, requires_grad=True)
+    optimizer = optim.Adam([p], lr=0.1)
+    p.grad = minidl.ones(64) * 1e-30
+    optimizer.step()
+    p.grad = minidl.zeros(64)
+    before = optimizer.state[p]["exp_avg"][0]
+    while before > 2e-38:  # smaller by a tenth each step
+        optimizer.step()
+        before, last = optimizer.state[p]["exp_avg"][0], before
+        assert before == pytest.approx(0.9 * last, rel=1e-6)
+    for _ in range(10):
+        optimizer.step()
+    assert not optimizer.state[p]["exp_avg"].any()
+    assert not optimizer.state[p]["exp_avg_sq"].any()
+
+
 def test_neighbours_stay_as_they_are() -> None:
     """Guard margins around the arrays."""
     for size in (1, 15, 16, 17, 1000):

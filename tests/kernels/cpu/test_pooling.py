@@ -200,6 +200,20 @@ def test_an_index_outside_of_the_plane_is_refused(index: int, last: bool) -> Non
         pooling.scatter_planes(np.ones((2, 3, 2, 2), np.float32), indices, (4, 4))
 
 
+@pytest.mark.parametrize("size", [(6, 8), (7, 8), (6, 9), (7, 67)])
+def test_indices_that_leave_their_squares_are_followed(size: tuple[int, int]) -> None:
+    """As those of other windows, or made by hand, may: for what looks like 2 x 2 pooling, too."""
+    shape = (2, 3, size[0] // 2, size[1] // 2)
+    x = RNG.standard_normal((2, 3, *size)).astype("float32")
+    _, indices = pooling.max_pool2d(x, (2, 2), (2, 2), (0, 0), (1, 1), shape[2:])
+    grad = RNG.standard_normal(shape).astype("float32")
+    for place in (None, (0, 0, 0, 0), (1, 2, 2, shape[3] - 1), (1, 0, 1, 2)):
+        moved = indices.copy()
+        if place is not None:
+            moved[place] = size[0] * size[1] - 1 if place[2] == 0 else 0
+        equal(pooling.scatter_planes(grad, moved, size), reference.scatter_planes(grad, moved, size))
+
+
 def test_through_the_operation() -> None:
     """Large enough to be compiled: values, int64 indices, first and second derivatives."""
     x = minidl.tensor(RNG.standard_normal((8, 4, 24, 26)).astype("float32"), requires_grad=True)
