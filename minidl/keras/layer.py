@@ -106,6 +106,7 @@ class Layer(Module):
     _cell: ClassVar[str] = ""  # what Keras calls the layer within this one that has the weights, if there is one
     __signature__: ClassVar[inspect.Signature]
     _given: _Given
+    _call_losses: Sequence[Any] = ()  # what layers added to the loss in the last call of this one
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         self = object.__new__(cls)
@@ -137,9 +138,7 @@ class Layer(Module):
         self.dtype: str = _dtype_name(dtype)
         self._numpy_dtype = np.dtype(self.dtype)
         self.activity_regularizer = regularizers.get(activity_regularizer)
-        self.nodes: list[Node] = []  # its symbolic calls
         self._trainable = bool(trainable)
-        self._call_losses: list[Any] = []
         self._build_shape: Any = None
         if input_dim is not None:
             input_shape = (input_dim,)
@@ -156,6 +155,11 @@ class Layer(Module):
             cls.forward = cls.__dict__["call"]
             parameters = inspect.signature(cls.__dict__["call"]).parameters.values()
             cls._call_takes_training = any(p.name == "training" or p.kind is p.VAR_KEYWORD for p in parameters)
+
+    @property
+    def nodes(self) -> list[Node]:
+        """Its symbolic calls."""
+        return self._given.nodes
 
     # ------------------------------------------------------------------ what subclasses define
 
@@ -246,7 +250,7 @@ class Layer(Module):
         if self.__dict__.get(name) is None and getattr(type(self), name, None) is None:
             setattr(self, name, weight)
         else:
-            self.__dict__.setdefault("_further_weights", []).append(weight)
+            self._further_weights = [*self.__dict__.get("_further_weights", ()), weight]
         return weight
 
     def _layers_below(self) -> Iterator[Layer]:
@@ -323,7 +327,7 @@ class Layer(Module):
     def losses(self) -> list[Any]:
         """What is added to the loss: by the regularisers of weights, and by the layers in the last call of this one."""
         regularized = (x for x in self.trainable_weights if x.regularizer is not None)
-        return [x.regularizer(x) for x in regularized] + self._call_losses
+        return [*(x.regularizer(x) for x in regularized), *self._call_losses]
 
     def add_loss(self, loss: Any) -> None:
         """Add a scalar to the loss of the step; to be called in ``call``."""
@@ -458,12 +462,13 @@ class Layer(Module):
 
 
 class _Given:
-    """What ``__init__`` was called with; no dict, since a module looks into dicts for what belongs to it."""
+    """What the layer was made with and called with; no dict, since a module looks into dicts for what belongs to it."""
 
-    __slots__ = ("arguments",)
+    __slots__ = ("arguments", "nodes")
 
     def __init__(self, arguments: dict[str, Any]) -> None:
-        self.arguments = arguments
+        self.arguments = arguments  # of __init__
+        self.nodes: list[Node] = []  # the symbolic calls
 
 
 def _without_self(init: Callable[..., None]) -> inspect.Signature:

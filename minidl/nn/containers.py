@@ -62,7 +62,7 @@ class _Listed(_Container):
         """Hold ``values``, numbered from 0, instead of what it held."""
         values = [self._accept(value) for value in values]
         for name in self._held():
-            del self.__dict__[name]
+            delattr(self, name)
         for i, value in enumerate(values):
             setattr(self, str(i), value)
 

@@ -9,7 +9,8 @@ subclass sets attributes before it calls ``super().__init__()``.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import BuiltinFunctionType, FunctionType
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -22,6 +23,9 @@ from minidl.nn.hooks import Hooks
 from minidl.nn.parameter import Parameter
 from minidl.nn.summary import Summary, summarize
 
+#: What most attributes are, and what holds no parameter or module: so that looking through them is quick.
+_PLAIN = frozenset((bool, int, float, str, type(None), FunctionType, BuiltinFunctionType))
+
 
 class LoadResult(NamedTuple):
     """What :meth:`Module.load_state_dict` found not to fit, with ``strict=False``."""
@@ -33,6 +37,17 @@ class LoadResult(NamedTuple):
         if not self.missing_keys and not self.unexpected_keys:
             return "<All keys matched successfully>"
         return f"LoadResult(missing_keys={self.missing_keys}, unexpected_keys={self.unexpected_keys})"
+
+
+class Members:
+    """When any module was last given a member, or lost one: an object of its own for each moment."""
+
+    moment: object = object()
+
+    @classmethod
+    def changed(cls) -> None:
+        """Tell those who remember what modules are made of."""
+        cls.moment = object()
 
 
 class Module:
@@ -118,10 +133,13 @@ class Module:
                     "make it a tensor: minidl.tensor(...), or del it first"
                 )
         object.__setattr__(self, name, value)
+        if isinstance(value, MEMBERS) or isinstance(old, MEMBERS):
+            Members.changed()
 
     def __delattr__(self, name: str) -> None:
         object.__delattr__(self, name)
         self._forget_buffer(name)
+        Members.changed()
 
     def __getattr__(self, name: str) -> Any:
         # Python comes here only for what is nowhere else
@@ -182,12 +200,16 @@ class Module:
 
     def _members(self) -> Iterator[tuple[str, Any]]:
         """Yield (name, value) of each parameter, buffer and submodule this module holds, in definition order."""
+        buffers = self._buffer_names
         for name, value in self.__dict__.items():
+            if type(value) in _PLAIN:
+                continue
             if isinstance(value, (Parameter, Module)):
                 yield name, value
             elif isinstance(value, (list, tuple, dict)):
-                yield from _inside(name, value, ())
-            elif name in self._buffer_names and value is not None:
+                if not _PLAIN.issuperset(map(type, value.values() if isinstance(value, dict) else value)):
+                    yield from _inside(name, value, ())
+            elif name in buffers:
                 yield name, value
 
     def _tensors(
@@ -211,7 +233,9 @@ class Module:
 
     def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
         """Yield the parameters, in definition order, each once."""
-        return (x for _, x in self.named_parameters(recurse=recurse))
+        if not recurse:
+            return (x for _, x in self.named_parameters(recurse=False))
+        return (x for x in self.below() if isinstance(x, Parameter))
 
     def named_buffers(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
@@ -250,8 +274,23 @@ class Module:
                 yield from value.named_modules(above, f"{prefix}.{name}" if prefix else name, remove_duplicate)
 
     def modules(self) -> Iterator[Module]:
-        """Yield this module and all below it."""
-        return (module for _, module in self.named_modules())
+        """Yield this module and all below it, each once, and each before what it holds."""
+        return (x for x in self.below() if isinstance(x, Module))
+
+    def below(self) -> Iterable[Any]:
+        """Return this module, its parameters and buffers, and all that is below it, in definition order, each once."""
+        found: dict[int, Any] = {}
+        self._collect(found)
+        return found.values()
+
+    def _collect(self, found: dict[int, Any]) -> None:
+        found[id(self)] = self
+        for _, value in self._members():
+            if id(value) not in found:
+                if isinstance(value, Module):
+                    value._collect(found)
+                else:
+                    found[id(value)] = value
 
     def get_submodule(self, target: str) -> Module:
         """Return the module called ``target`` (``"features.0"``); the empty string is this module."""
@@ -499,6 +538,10 @@ class Module:
             embedding.
         """
         return summarize(self, input_shapes, dtype)
+
+
+#: What is a member of a module, or can hold some.
+MEMBERS = (Parameter, Module, list, tuple, dict)
 
 
 def _inside(name: str, held: Any, above: tuple[Any, ...]) -> Iterator[tuple[str, Any]]:

@@ -13,7 +13,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minidl.autograd import Variable, wrap
-from minidl.backend import CPU, Device, default_dtype, device_of, is_array, namespace, own_generator, to_device
+from minidl.backend import (
+    CPU,
+    Device,
+    default_dtype,
+    device_of,
+    gpu_in_use,
+    is_array,
+    namespace,
+    own_generator,
+    to_device,
+)
 from minidl.data import DataLoader, Dataset, IterableDataset
 from minidl.errors import ArgumentError, DataError, DTypeError, ShapeError, StateError
 from minidl.ops.creation import as_array
@@ -21,6 +31,9 @@ from minidl.training.structure import is_leaf, leaves, mapped
 from minidl.training.weights import class_weights, combined
 
 _END = object()
+
+#: The dtypes of arrays that need no preparation.
+_AS_THEY_ARE = frozenset(map(np.dtype, ("float32", "int64", "int32", "uint8")))
 
 
 class Batch(NamedTuple):
@@ -32,7 +45,7 @@ class Batch(NamedTuple):
     size: int
 
 
-def plain(x: Any, name: str) -> Any:
+def plain(x: Any, name: str, what: str = "") -> Any:
     """Return one array of data as the engine wants it: what is NumPy's own float64 in the default float dtype.
 
     Raises
@@ -42,7 +55,9 @@ def plain(x: Any, name: str) -> Any:
     """
     if isinstance(x, Variable):
         return x.array
-    array = as_array(x, copy=False, name=name)
+    if type(x) is np.ndarray and x.dtype in _AS_THEY_ARE:
+        return x
+    array = as_array(x, copy=False, name=f"{name}: {what}" if what else name)
     return array.astype(default_dtype()) if array.dtype == np.float64 else array
 
 
@@ -388,6 +403,36 @@ def make_source(
     return Loader(x, seed, class_weight, device, name)
 
 
+def single(
+    x: Any,
+    y: Any = None,
+    weight: Any = None,
+    *,
+    name: str,
+    class_weight: Mapping[int, float] | None = None,
+    device: Device = CPU,
+) -> Batch:
+    """Return all of the data as one batch; of a loader or a generator, the first one.
+
+    Raises
+    ------
+    As :func:`make_source`.
+    """
+    if x is None or not is_data(x):
+        return next(make_source(x, y, weight, name=name, class_weight=class_weight, device=device).epoch(0))
+    x, y, weight = as_data(x, y, weight, name)
+    if class_weight is not None:
+        weight = combined(class_weights(y, class_weight, name), weight)
+    size = _count({"x": x, "y": y, "sample_weight": weight}, name)
+
+    here = not gpu_in_use()
+
+    def placed(array: Any) -> Any:
+        return wrap(array[...] if here else to_device(array[...], device))  # no two tensors have one array object
+
+    return Batch(mapped(placed, x), mapped(placed, y), None if weight is None else mapped(placed, weight), size)
+
+
 def is_data(x: Any) -> bool:
     """Whether ``x`` holds the samples themselves: arrays, tensors, nested lists of numbers, or several of these."""
     if isinstance(x, (Variable, Mapping, list, tuple, int, float, str)) or is_array(x):
@@ -397,10 +442,11 @@ def is_data(x: Any) -> bool:
 
 def as_data(x: Any, y: Any, weight: Any, name: str) -> tuple[Any, Any, Any]:
     """Return inputs, targets and weights as (nested) arrays."""
-    return tuple(
-        mapped(lambda array, what=what: plain(array, f"{name}: {what}"), part)  # type: ignore[misc]
-        for what, part in (("x", x), ("y", y), ("sample_weight", weight))
-    )
+
+    def arrays(what: str, part: Any) -> Any:
+        return None if part is None else mapped(lambda array: plain(array, name, what), part)
+
+    return arrays("x", x), arrays("y", y), arrays("sample_weight", weight)
 
 
 def split(x: Any, y: Any, weight: Any, share: float, name: str) -> tuple[tuple[Any, Any, Any], tuple[Any, Any, Any]]:
@@ -439,18 +485,20 @@ def _count(parts: Mapping[str, Any], name: str) -> int:
     DataError
         If there are none.
     """
-    shapes = {where: tuple(array.shape) for what, part in parts.items() for where, array in leaves(part, what)}
-    listed = ", ".join(f"{where} {shape}" for where, shape in shapes.items())
+    shapes = {
+        where: array.shape for what, part in parts.items() if part is not None for where, array in leaves(part, what)
+    }
+    sizes = {shape[0] if shape else None for shape in shapes.values()}
+    size = sizes.pop() if len(sizes) == 1 else None
+    if size:
+        return size
+    listed = ", ".join(f"{where} {tuple(shape)}" for where, shape in shapes.items())
     if not shapes:
         raise DataError(f"{name}: there is no data: x has no arrays")
     if () in shapes.values():
         raise ShapeError(f"{name}: each array needs an axis of samples, its first, even of one; got {listed}")
-    sizes = {shape[0] for shape in shapes.values()}
-    if len(sizes) > 1:
-        raise ShapeError(
-            f"{name}: the arrays have different numbers of samples, their first sizes: {listed}; all need the same"
-        )
-    (size,) = sizes
     if size == 0:
         raise DataError(f"{name}: there is no data: {listed}")
-    return size
+    raise ShapeError(
+        f"{name}: the arrays have different numbers of samples, their first sizes: {listed}; all need the same"
+    )

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from minidl.autograd import Variable, no_grad
-from minidl.backend import CPU, Device, device_of, to_numpy
+from minidl.backend import CPU, Device, device_of, gpu_in_use, to_numpy
 from minidl.data.samplers import positive
 from minidl.errors import ArgumentError, DataError, DTypeError, GradError, StateError, warn
 from minidl.nn.module import Module
+from minidl.nn.tree import Tree
 from minidl.nn.utils import clip_grad_norm_, clip_grad_value_
-from minidl.training.batches import Batch, make_source
+from minidl.training.batches import Batch, single
 from minidl.training.meters import Meters
 from minidl.training.structure import leaves, mapped
 from minidl.training.weights import Loss
@@ -47,6 +47,7 @@ class Steps:
             if bound is not None and not bound > 0:
                 raise ArgumentError(f"Trainer: {name} must be positive, got {bound!r}")
         self.model = model
+        self.tree = Tree(model)
         self.loss = loss if loss is None or isinstance(loss, Loss) else Loss(loss)
         self.optimizer = optimizer
         self.meters = Meters(metrics, weighted_metrics)
@@ -90,8 +91,8 @@ class Steps:
         batch = self._single("train_on_batch", x, y, sample_weight, class_weight)
         if reset:
             self.meters.reset()
-        with modes_kept(self.model):
-            self.model.train()
+        with in_mode(self.tree, training=True):
+            self.begin_step()
             self.train_step(batch)
             if self._pending:  # there is no batch after it to wait for
                 self._update()
@@ -113,16 +114,14 @@ class Steps:
         batch = self._single("test_on_batch", x, y, sample_weight)
         if reset:
             self.meters.reset()
-        with modes_kept(self.model), no_grad():
-            self.model.eval()
+        with in_mode(self.tree, training=False), no_grad():
             self.test_step(batch)
         return self.meters.compute()
 
     def predict_on_batch(self, x: Any) -> Any:
         """Return the predictions for one batch, as NumPy arrays."""
         batch = self._single("predict_on_batch", x, None, None)
-        with modes_kept(self.model), no_grad():
-            self.model.eval()
+        with in_mode(self.tree, training=False), no_grad():
             return mapped(lambda y: to_numpy(y.array), self._apply(batch.x))
 
     def reset_metrics(self) -> None:
@@ -149,6 +148,9 @@ class Steps:
             group["lr"] = float(value)
 
     # ------------------------------------------------------------------ what the loop calls
+
+    def begin_step(self) -> None:
+        """Prepare the step of :meth:`train_on_batch`; for subclasses."""
 
     def train_step(self, batch: Batch) -> None:
         """Take in one batch: gradients, the optimizer's step, metrics. Subclasses may do it in another way."""
@@ -258,15 +260,14 @@ class Steps:
             )
 
     def _device(self) -> Device:
+        if not gpu_in_use():
+            return CPU
         parameter = next(self.model.parameters(), None)
         return CPU if parameter is None else device_of(parameter.array)
 
     def _single(self, name: str, x: Any, y: Any, weight: Any, class_weight: Any = None) -> Batch:
         """Return arrays as one batch."""
-        source = make_source(
-            x, y, weight, name=name, batch_size=2**62, class_weight=class_weight, device=self._device()
-        )
-        return next(source.epoch(0))
+        return single(x, y, weight, name=name, class_weight=class_weight, device=self._device())
 
 
 def call(model: Any, x: Any) -> Any:
@@ -276,12 +277,16 @@ def call(model: Any, x: Any) -> Any:
     return model(**x) if isinstance(x, Mapping) else model(x)
 
 
-@contextmanager
-def modes_kept(model: Module) -> Iterator[None]:
-    """Put each module back into the mode, training or evaluation, that it was in before the block."""
-    before = [(module, module.training) for module in model.modules()]
-    try:
-        yield
-    finally:
-        for module, training in before:
-            module.training = training
+class in_mode:  # noqa: N801  (it reads as a statement)
+    """Put a model into training or evaluation for a block, and each module back into the mode it was in after it."""
+
+    def __init__(self, tree: Tree, training: bool) -> None:
+        self.tree = tree
+        self.training = training
+
+    def __enter__(self) -> None:
+        self.before = self.tree.train(self.training)
+
+    def __exit__(self, *_: object) -> None:
+        for module, training in self.before:
+            module.__dict__["training"] = training

@@ -9,6 +9,8 @@ import numpy as np
 
 from minidl.autograd import Variable
 
+_ARRAYS = (np.ndarray, Variable)  # what most data is, asked first
+
 
 def is_leaf(x: Any) -> bool:
     """Whether ``x`` is one array (a tensor, nested lists of numbers), and not several in a list, tuple or dict."""
@@ -25,7 +27,9 @@ def _holds_arrays(x: Any) -> bool:
 
 def leaves(x: Any, name: str = "") -> Iterator[tuple[str, Any]]:
     """Yield (name, array) of all arrays in ``x``: ``x[0]``, ``x['image']``."""
-    if isinstance(x, Mapping):
+    if isinstance(x, _ARRAYS):
+        yield name, x
+    elif isinstance(x, Mapping):
         for key, value in x.items():
             yield from leaves(value, f"{name}[{key!r}]")
     elif isinstance(x, (list, tuple)) and not is_leaf(x):
@@ -37,6 +41,8 @@ def leaves(x: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 
 def mapped(function: Callable[[Any], Any], x: Any) -> Any:
     """Return ``x`` with ``function`` applied to each array in it."""
+    if isinstance(x, _ARRAYS):
+        return function(x)
     if isinstance(x, Mapping):
         return {key: mapped(function, value) for key, value in x.items()}
     if isinstance(x, (list, tuple)) and not is_leaf(x):

@@ -22,7 +22,7 @@ from minidl.training.callbacks import Callback, CallbackList, History, ProgressB
 from minidl.training.checkpoint import CheckpointManager, random_state, set_random_state
 from minidl.training.interrupts import Interrupts
 from minidl.training.meters import Logs
-from minidl.training.steps import Steps, modes_kept
+from minidl.training.steps import Steps, in_mode
 from minidl.training.structure import joined, mapped
 
 __all__ = ["Trainer"]
@@ -290,8 +290,7 @@ class Trainer(Steps):
         self.epoch, self.batch, self._pending = int(initial_epoch), 0, 0
         self.stop_training = False
         try:
-            with modes_kept(self.model), interrupts, closing(listed):
-                self.model.train()
+            with in_mode(self.tree, training=True), interrupts, closing(listed):
                 self._run(self._fit)
             if self.history.interrupted:
                 self._tell_interrupted()
@@ -335,7 +334,7 @@ class Trainer(Steps):
         steps = source.steps if steps is None else positive(steps, "evaluate: steps")
         listed = self._callbacks(callbacks, None, verbose=verbose, epochs=1, steps=steps)
         before = None if self._fit is None else self.meters.state_dict()  # a callback may ask in mid-epoch
-        with modes_kept(self.model), closing(listed):
+        with closing(listed):
             results = self._test(source, steps, listed)
         if before is not None:
             self.meters.load_state_dict(before)
@@ -368,8 +367,7 @@ class Trainer(Steps):
         steps = source.steps if steps is None else positive(steps, "predict: steps")
         listed = self._callbacks(callbacks, None, verbose=verbose, epochs=1, steps=steps)
         found = []
-        with modes_kept(self.model), closing(listed), no_grad():
-            self.model.eval()
+        with in_mode(self.tree, training=False), closing(listed), no_grad():
             listed.on_predict_begin()
             for number, batch in _limited(source, steps, "predict"):
                 listed.on_predict_batch_begin(number)
@@ -494,8 +492,7 @@ class Trainer(Steps):
         """Measure the model on a source's batches."""
         logs = Logs(self.meters)
         self.meters.reset()
-        with modes_kept(self.model), no_grad():
-            self.model.eval()
+        with in_mode(self.tree, training=False), no_grad():
             callbacks.on_test_begin()
             name = "evaluate" if interrupts is None else "validation"
             for number, batch in _limited(source, steps, name, self.epoch):

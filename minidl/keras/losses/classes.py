@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from minidl import ops
 from minidl.keras.losses.classification import (
     binary_crossentropy,
     binary_focal_crossentropy,
@@ -29,6 +28,7 @@ from minidl.keras.losses.regression import (
     mean_squared_logarithmic_error,
     poisson,
 )
+from minidl.keras.losses.targets import as_tensor_beside
 from minidl.keras.serialization import builtin
 
 __all__ = [
@@ -732,7 +732,7 @@ class SparseCategoricalCrossentropy(LossFunctionWrapper):
 
     def as_target(self, y_true: Any, prediction: Any) -> Any:
         """Return labels as a tensor of their own dtype."""
-        return ops.as_tensor(y_true, device=prediction.device)
+        return as_tensor_beside(y_true, prediction)
 
 
 @builtin(MODULE)

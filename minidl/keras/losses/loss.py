@@ -10,6 +10,7 @@ from minidl import ops
 from minidl.autograd import Variable, cast
 from minidl.backend import as_dtype, default_dtype
 from minidl.errors import ArgumentError, ShapeError, StateError
+from minidl.keras.losses.regression import MEANS
 from minidl.keras.losses.targets import as_prediction, as_target, same_rank
 from minidl.keras.serialization import deserialize_keras_object, serialize_keras_object, snake_case
 
@@ -78,12 +79,20 @@ class Loss:
         if prediction.dtype != dtype:
             prediction = cast(prediction, dtype)
         target = self.as_target(y_true, prediction)
+        if sample_weight is None and self.reduction in ("sum_over_batch_size", "mean"):
+            mean = self.mean(target, prediction)
+            if mean is not None:
+                return mean
         values = self.call(target, prediction)
         return reduced(values, sample_weight, self.mask(target, values), self.reduction, self.name)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """Return the values of samples, given targets and predictions."""
         raise StateError(f"{type(self).__name__}: a loss must define call(self, y_true, y_pred)")
+
+    def mean(self, y_true: Any, y_pred: Any) -> Any:
+        """Return the mean of what ``call`` returns, if there is a shorter way to it; else None."""
+        return None
 
     def as_target(self, y_true: Any, prediction: Any) -> Any:
         """Return targets as a tensor, of the prediction's dtype."""
@@ -155,6 +164,9 @@ class LossFunctionWrapper(Loss):
         super().__init__(name or getattr(fn, "__name__", None), reduction, dtype)
         self.fn = fn
         self.settings = kwargs
+        cls = type(self)
+        plain = cls.call is LossFunctionWrapper.call and cls.mask is LossFunctionWrapper.mask and not kwargs
+        self._mean = next((mean for known, mean in MEANS if plain and known is fn), None)
 
     def __getattr__(self, name: str) -> Any:
         """Return an argument of the function: ``loss.from_logits``."""
@@ -166,6 +178,12 @@ class LossFunctionWrapper(Loss):
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """Return the values of samples, given targets and predictions."""
         return self.fn(*same_rank(y_true, y_pred), **self.settings)
+
+    def mean(self, y_true: Any, y_pred: Any) -> Any:
+        """Return the mean of what ``call`` returns, if there is a shorter way to it; else None."""
+        if self._mean is None or not y_pred.array.size or not y_pred.array.ndim:
+            return None
+        return self._mean(y_true, y_pred)
 
     def mask(self, y_true: Any, values: Any) -> Any:
         """Return which labels are not those of the class to ignore; None if all count."""
@@ -226,13 +244,12 @@ def reduced(values: Any, sample_weight: Any, mask: Any, reduction: str | None, n
         values = values * weight
     if reduction in (None, "none") or not values.shape:
         return values
-    total = values.sum()
-    if reduction == "sum":
-        return total
+    if reduction == "sum" or not values.array.size:
+        return values.sum()
     if reduction == "mean_with_sample_weight" and weight is not None:
         divisor = weight.sum()
-        return ops.where(divisor == 0, 0, total / ops.where(divisor == 0, 1, divisor))
-    return total / max(math.prod(values.shape), 1)
+        return ops.where(divisor == 0, 0, values.sum() / ops.where(divisor == 0, 1, divisor))
+    return values.mean()
 
 
 def _fitting(values: Any, weight: Any, name: str) -> Any:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from minidl import ops
-from minidl.autograd import cast
-from minidl.backend import default_dtype
+from minidl.autograd import Variable, cast
+from minidl.backend import default_dtype, gpu_in_use
 from minidl.errors import DTypeError, ShapeError, warn
 from minidl.ops.arguments import normalize_axis
 from minidl.ops.losses import check_broadcast, on_cpu
@@ -22,9 +22,16 @@ def as_prediction(y_pred: Any) -> Any:
     return prediction if prediction.dtype.kind == "f" else cast(prediction, default_dtype())
 
 
+def as_tensor_beside(x: Any, prediction: Any) -> Any:
+    """Return a tensor that lives where the prediction does."""
+    if isinstance(x, Variable) and not gpu_in_use():
+        return x
+    return ops.as_tensor(x, device=prediction.device)
+
+
 def as_target(y_true: Any, prediction: Any) -> Any:
     """Return targets as a tensor of the dtype of the prediction, and where it lives."""
-    target = ops.as_tensor(y_true, device=prediction.device)
+    target = as_tensor_beside(y_true, prediction)
     return target if target.dtype == prediction.dtype else cast(target, prediction.dtype)
 
 
@@ -102,7 +109,7 @@ def labelled(y_true: Any, y_pred: Any, axis: int, name: str) -> tuple[Any, Any]:
         If they do not fit; the message says what does.
     """
     prediction = as_prediction(y_pred)
-    labels = ops.as_tensor(y_true, device=prediction.device)
+    labels = as_tensor_beside(y_true, prediction)
     shape, at = prediction.shape, normalize_axis(axis, prediction.ndim, name)
     if labels.ndim == len(shape) and labels.shape[at] == 1:
         labels = ops.squeeze(labels, at)

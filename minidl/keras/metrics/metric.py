@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from minidl._tensor import Tensor
-from minidl.autograd import no_grad, wrap
+from minidl.autograd import is_grad_enabled, no_grad, wrap
 from minidl.backend import as_dtype, default_dtype, to_numpy
 from minidl.errors import ArgumentError, StateError
 from minidl.keras import initializers
@@ -113,7 +113,10 @@ class Metric(metrics.Metric):
 
     def update(self, prediction: Any, target: Any, sample_weight: Any = None) -> None:
         """Take in a batch, the predictions first."""
-        with no_grad():
+        if is_grad_enabled():
+            with no_grad():
+                self.update(prediction, target, sample_weight)
+        else:
             self.update_state(tensor(target), tensor(prediction), sample_weight=sample_weight)
 
     def compute(self) -> Any:
@@ -279,9 +282,12 @@ class MeanMetricWrapper(Mean):
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:  # type: ignore[override]
         """Take in a batch: targets, predictions, and one weight a sample."""
-        with no_grad():
+        if is_grad_enabled():
+            with no_grad():
+                self.update_state(y_true, y_pred, sample_weight)
+        else:
             values = self._fn(tensor(y_true), tensor(y_pred), **self._fn_kwargs)
-        super().update_state(values, sample_weight)
+            self.metric.update(values, sample_weight)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make another one like it."""

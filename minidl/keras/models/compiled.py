@@ -281,7 +281,6 @@ class Compiled(Layer):
         """Take one step of training; return loss and metrics of the batch as :meth:`evaluate` does."""
         trainer = self._engine("train_on_batch", needs_loss=True)
         self._see(x)
-        self.optimizer.build(self.trainable_variables)
         return _returned(trainer.train_on_batch(x, y, sample_weight, class_weight), return_dict)
 
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
@@ -309,7 +308,7 @@ class Compiled(Layer):
             )
         if self._trainer is None:
             measures = self._measures
-            self._trainer = Trainer(
+            self._trainer = _Trainer(
                 self,
                 self._goal,
                 self.optimizer,
@@ -352,6 +351,15 @@ class Compiled(Layer):
             with no_grad():
                 self(first, training=False)
         return x
+
+
+class _Trainer(Trainer):
+    """A trainer whose optimizer learns before a single step what it is to train, if it does not know it yet."""
+
+    def begin_step(self) -> None:
+        optimizer = self.optimizer
+        if not optimizer.built or not optimizer.knows(x for x in self.tree.parameters() if x._requires_grad):
+            optimizer.build(self.model.trainable_variables)
 
 
 def _forward(model: Layer, x: Any) -> Any:

@@ -14,6 +14,7 @@ from minidl.keras.names import scope
 from minidl.keras.serialization import builtin, serialize_keras_object
 from minidl.keras.structure import flatten, is_shape
 from minidl.keras.symbolic import Graph, KerasTensor, node_of, with_rank_of
+from minidl.nn.module import Members
 
 __all__ = ["Sequential"]
 
@@ -119,12 +120,14 @@ class Sequential(Model):
             with scope(self.name):
                 self._chain.join(first, layer(last))
         chain.append(layer)
+        Members.changed()
 
     def pop(self, rebuild: bool = True) -> Layer:
         """Take the last layer off, and return it."""
         if not self.layers:
             raise StateError(f"Sequential {self.name!r} has no layer to take off")
         popped = self._chain.layers.pop()
+        Members.changed()
         if self._chain.ends is not None:
             first, last = self._chain.ends
             self._chain.join(first, node_of(last).args[0])
@@ -149,6 +152,7 @@ class Sequential(Model):
                 self.add(layer)
         except Exception:
             self._chain.layers[:], self._chain.ends, self.built = layers, None, False
+            Members.changed()
             raise
 
     def _build_for(self, inputs: Any) -> None:

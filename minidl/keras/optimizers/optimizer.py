@@ -200,7 +200,7 @@ class Optimizer:
         """
         pairs = [pair if isinstance(pair, tuple) else (getattr(pair, "path", None), pair) for pair in variables]
         if self.built:
-            if any(id(p) not in self._positions for _, p in pairs):
+            if not self.knows(p for _, p in pairs):
                 raise StateError(
                     f"{self.name}: it was built for other variables; make a new optimizer for a new or changed model"
                 )
@@ -214,6 +214,11 @@ class Optimizer:
             self._average = ParameterAverage(arrays) if self.use_ema else None
             self._sum = GradientSum(arrays) if self.gradient_accumulation_steps else None
         self.built = True
+
+    def knows(self, variables: Iterable[Any]) -> bool:
+        """Return whether it was built for all of these variables."""
+        positions = self._positions
+        return all(id(p) in positions for p in variables)
 
     def _groups(self) -> list[dict[str, Any]]:
         """Return the parameters that weight decay shrinks, and those that it leaves alone."""

@@ -274,7 +274,9 @@ def _labels_for(scores: Any, labels: Any, axis: int, name: str) -> tuple[Any, An
     if labels.shape != shape:
         raise misfit(scores, labels, name, f"expected a label for each of the scores, {shape}")
     labels, poison = check_labels(labels, scores.shape[axis], "targets", name)
-    return namespace(scores).moveaxis(scores, axis, -1), labels, poison
+    if axis != scores.ndim - 1:
+        scores = namespace(scores).moveaxis(scores, axis, -1)
+    return scores, labels, poison
 
 
 def _found(scores: Any, labels: Any, axis: int, name: str) -> Any:

@@ -71,7 +71,9 @@ def check_labels(labels: Any, classes: int, what: str, name: str) -> tuple[Any, 
     Looking at the labels would wait for the GPU, so there wrong ones show in the result, as they do in losses.
     """
     xp = namespace(labels)
-    whole = labels.astype(np.int64)
+    whole = labels.astype(np.int64, copy=False)
+    if xp is np and labels.dtype.kind in "iu" and whole.size and whole.view(np.uint64).max() < classes:
+        return whole, 0.0  # (as unsigned numbers, negative ones are the largest)
     outside = (whole < 0) | (whole >= classes)
     if xp is not np:
         return xp.where(outside, 0, whole), xp.where(outside, math.nan, 0.0)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
 
-from minidl.backend import device_of, to_device, to_numpy
+from minidl.backend import device_of, gpu_in_use, to_device, to_numpy
 from minidl.errors import ShapeError, StateError
 
 __all__ = ["Metric"]
@@ -100,12 +101,15 @@ class Metric:
             self._sums = list(values)
             return
         for i, (kept, value) in enumerate(zip(self._sums, values, strict=True)):
+            if isinstance(kept, (float, int)) and isinstance(value, (float, int)):  # NumPy's float64 is a float
+                self._sums[i] = kept + value
+                continue
             if _kind(kept) != _kind(value):
                 raise ShapeError(
                     f"{self.name}: this batch's {self.accumulators[i]} have shape {_kind(value)}, those of the batches "
                     f"before {_kind(kept)}; classes and outputs must stay the same until reset()"
                 )
-            self._sums[i] = to_device(kept, device_of(value)) + value
+            self._sums[i] = (to_device(kept, device_of(value)) if gpu_in_use() else kept) + value
 
     def accumulated(self) -> tuple[Any, ...]:
         """Return the sums as NumPy arrays (a list as a list of them).
@@ -146,6 +150,7 @@ class Metric:
         self._sums = [_on_host(state[name]) for name in self.accumulators] if state else []
 
 
+@cache
 def snake_case(name: str) -> str:
     """Return ``TopKAccuracy`` as ``top_k_accuracy``."""
     name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
