@@ -11,11 +11,11 @@ from minidl.kernels import reference
 from minidl.kernels.cpu.threads import get_num_threads, set_num_threads
 from minidl.kernels.dispatch import active, either
 from minidl.kernels.reference import *
+from minidl.kernels.settings import use_winograd, uses_winograd
 
 # Convolutions win from a few images of a classroom's first layer on: below, calling the kernel costs as much as NumPy.
 # Kernels of one pixel are a plain matrix product, which the reference does without unfolding anything (8 x 256 x 28 x
-# 28 to 64: 3.1 ms against 4.4); and where a stride skips three of four pixels, their zeros cost the image's gradient
-# more than unfolding (8 x 64 x 56 x 56 to 128: 36 ms against 23).
+# 28 to 64: 3.1 ms against 4.4).
 LEAST_PRODUCTS = 2**17
 
 
@@ -38,8 +38,8 @@ def large_convolution(
 def large_input_grad(grad: Any, weight: Any, size: Any, stride: Any, padding: Any, dilation: Any, groups: int) -> bool:
     """Whether the compiled gradient of a convolution's image wins."""
     products = grad.size // max(1, weight.shape[0]) * weight.size
-    zeros = stride[0] * stride[1] >= 4 or weight.shape[2:] == (1, 1)
-    return products >= LEAST_PRODUCTS and (groups > 1 or not zeros)
+    phases = stride[0] * stride[1]  # each is a convolution of its own
+    return products >= phases * LEAST_PRODUCTS and (weight.shape[2:] != (1, 1) or groups > 1)
 
 
 def large_weight_grad(x: Any, grad: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, groups: int) -> bool:

@@ -308,13 +308,14 @@ def transpose_rows(
     rows: Any,
     count: Any,
 ) -> Any:
-    """``target[j, i] = source[i, j]`` for i < ``rows`` and j < ``count``, and 0 for ``rows`` <= i < ``width``.
+    """``target[j, i] = source[i, j]`` for i < ``rows`` and j < ``count``, and anything for ``rows`` <= i < ``width``.
 
-    None of the three is more than a register's lanes; rows are ``source_row`` and ``target_row`` apart, from the
-    ``_at`` on. The source is an array of the target's type, or the address of one, as an integer. Nothing else is
-    touched.
+    The three are 1 to a register's lanes; rows are ``source_row`` and ``target_row`` apart, from the ``_at`` on. The
+    source is an array of the target's type, or the address of one, as an integer. Nothing else is touched.
 
-    Interleaving row i with row i + half, for all i, log2(lanes) times over, transposes.
+    Interleaving row i with row i + half, for all i, log2(lanes) times over, transposes. Where a square has fewer rows,
+    the first one is read in place of each that it lacks, and written last over those that nobody wants: that takes no
+    branches, and two masks in place of one a row.
     """
     index = types.intp
     source = source if isinstance(source, types.Array) else index
@@ -323,26 +324,25 @@ def transpose_rows(
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         emit = TileEmitter(context, builder, signature, args, like=0)
         lanes, half = emit.lanes, emit.lanes // 2
-        width, source_row, rows, count = args[3], *args[6:]
+        width, source_row, rows, count = args[3], args[6], args[7], args[8]
 
-        def masks(lines: Any, length: Any) -> list[Any]:
-            """Return the mask of each line: ``length`` lanes of the first ``lines``."""
-            small, none = builder.trunc(length, INT32), ir.Constant(INT32, 0)
-            lengths = [
-                builder.select(builder.icmp_signed(">", lines, emit.number(i)), small, none) for i in range(lanes)
-            ]
-            return [emit.below(length, 0) for length in lengths]
+        def places(pointer: Any, row: Any, lines: Any) -> list[Any]:
+            """Return the addresses of the first ``lines`` rows, and that of the first for those that follow."""
+            offsets = [builder.mul(row, emit.number(i)) for i in range(lanes)]
+            there = [builder.icmp_signed(">", lines, emit.number(i)) for i in range(lanes)]
+            none = emit.number(0)
+            return [emit.at(pointer, builder.select(*choice, none)) for choice in zip(there, offsets, strict=True)]
 
-        places = emit.rows_at(emit.pointer(4), source_row, lanes)
-        vectors = [emit.masked_load(place, mask) for place, mask in zip(places, masks(rows, count), strict=True)]
+        mask = emit.below(count, 0)
+        vectors = [emit.masked_load(place, mask) for place in places(emit.pointer(4), source_row, rows)]
         kind = ir.VectorType(INT32, lanes)
         low = ir.Constant(kind, [i // 2 + i % 2 * lanes for i in range(lanes)])
         high = ir.Constant(kind, [half + i // 2 + i % 2 * lanes for i in range(lanes)])
         for _ in range(lanes.bit_length() - 1):
             pairs = [(vectors[i], vectors[i + half]) for i in range(half)]
             vectors = [builder.shuffle_vector(a, b, which) for a, b in pairs for which in (low, high)]
-        places = emit.rows_at(emit.pointer(0), args[2], lanes)
-        for vector, place, mask in zip(vectors, places, masks(count, width), strict=True):
+        mask = emit.below(width, 0)
+        for vector, place in reversed(list(zip(vectors, places(emit.pointer(0), args[2], count), strict=True))):
             emit.masked_store(vector, place, mask)
         return context.get_dummy_value()
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 pytest.importorskip("numba")
 
 from minidl.kernels import reference
+from minidl.kernels import settings as settings_of_kernels
 from minidl.kernels.cpu import convolution, convolution_filters, threads
 
 RNG = np.random.default_rng(0)
@@ -23,8 +24,9 @@ NONE = ((0, 0), (0, 0))
 
 @pytest.fixture(autouse=True)
 def two_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Cut even the smallest work in two."""
+    """Cut even the smallest work in two, and compute direct sums; ``test_winograd`` has the others."""
     before = threads.get_num_threads()
+    monkeypatch.setattr(settings_of_kernels, "_winograd", False)
     threads.set_num_threads(2)
     for module in (convolution, convolution_filters):
         monkeypatch.setattr(module, "LEAST_WORK", 1)
@@ -181,6 +183,20 @@ def test_nan_infinity_and_huge_numbers_pass_through() -> None:
         assert np.isfinite(outputs[1][1]).all()
         if number != 1e37:
             assert not np.isfinite(outputs[2][1]).any()  # the filter of that gradient
+
+
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+def test_an_infinite_weight_meets_the_zeros_around_an_image() -> None:
+    case = Case((2, 3, 7, 9), (5, 3, 3, 3), (1, 1), ((1, 1), (1, 1)))
+    case.weight[1, 2, 0, 0] = np.inf
+    got, expected = case.results(True), case.results(False)
+    np.testing.assert_array_equal(np.isnan(got[0]), np.isnan(expected[0]))
+    assert np.isnan(got[0][:, 1, 0]).all()
+    # the reference multiplies no zeros around the output's gradient; otherwise both agree
+    assert not np.isnan(expected[1]).any()
+    assert np.isnan(got[1][:, 2, -1]).all()
+    np.testing.assert_array_equal(np.isfinite(got[1][:, 2, :-1, :-1]), np.isfinite(expected[1][:, 2, :-1, :-1]))
+    np.testing.assert_allclose(got[1][:, :2], expected[1][:, :2], rtol=1e-4, atol=1e-4)
 
 
 class Guarded:
