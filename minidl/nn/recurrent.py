@@ -15,6 +15,7 @@ from minidl.errors import ArgumentError, DTypeError, ShapeError
 from minidl.nn import init
 from minidl.nn.linear import check_counts, empty_parameter
 from minidl.nn.module import Module
+from minidl.ops.recurrent import check_nonlinearity
 
 Weights = tuple[Any, Any, Any, Any]  # weight_ih, weight_hh, bias_ih, bias_hh
 
@@ -98,6 +99,7 @@ class _Recurrent(Module):
             x = ops.unsqueeze(x, 1)  # (T, D) -> (T, 1, D)
         elif self.batch_first:
             x = ops.swapaxes(x, 0, 1)  # (N, T, D) -> (T, N, D)
+        mask = None
         starts = self._starts(x, hx, batched)
         ends = []
         for layer in range(self.num_layers):
@@ -106,7 +108,7 @@ class _Recurrent(Module):
                 k = layer * self.directions + direction
                 found = [getattr(self, weight) for weight in self._names[k]]
                 weights = (*found,) if self.bias else (*found, None, None)
-                output, *end = self._run(x, [start[k] for start in starts], weights, direction == 1)
+                output, *end = self._run(x, [start[k] for start in starts], weights, direction == 1, mask)
                 outputs.append(output)
                 ends.append(end)
             x = outputs[0] if len(outputs) == 1 else ops.cat(outputs, -1)  # (T, N, U) or (T, N, 2U)
@@ -142,17 +144,8 @@ class _Recurrent(Module):
                 )
         return given if batched else [ops.unsqueeze(state, 1) for state in given]
 
-    def _run(self, x: Any, start: list[Any], weights: Weights, reverse: bool) -> tuple[Any, ...]:
+    def _run(self, x: Any, start: list[Any], weights: Weights, reverse: bool, mask: Any) -> tuple[Any, ...]:
         """Return the output (T, N, U) of one layer in one direction, and its states in the end."""
-        steps = ops.unbind(x)
-        state = start[0]
-        outputs = []
-        for step in reversed(steps) if reverse else steps:
-            state = self._step(step, state, weights)
-            outputs.append(state)
-        return ops.stack(outputs[::-1] if reverse else outputs), state
-
-    def _step(self, x: Any, state: Any, weights: Weights) -> Any:
         raise NotImplementedError
 
     def extra_repr(self) -> str:
@@ -175,9 +168,6 @@ class LSTM(_Recurrent):
         g_t &= \tanh(W_{ig} x_t + b_{ig} + W_{hg} h_{t-1} + b_{hg}) \\
         c_t &= f_t \odot c_{t-1} + i_t \odot g_t \\
         h_t &= o_t \odot \tanh(c_t)
-
-    A layer computes its whole sequence at once, which is fast but can be differentiated only once; see
-    :class:`LSTMCell`.
 
     Parameters
     ----------
@@ -219,8 +209,6 @@ class LSTM(_Recurrent):
         If an argument is out of range, or ``proj_size`` is not 0.
     ShapeError
         When called, if the input or a state does not fit.
-    GradError
-        If its gradient is to be differentiated again.
 
     Examples
     --------
@@ -259,9 +247,9 @@ class LSTM(_Recurrent):
             )
         super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device, dtype)
 
-    def _run(self, x: Any, start: list[Any], weights: Weights, reverse: bool) -> tuple[Any, ...]:
+    def _run(self, x: Any, start: list[Any], weights: Weights, reverse: bool, mask: Any) -> tuple[Any, ...]:
         h, c = start
-        return ops.lstm_layer(x, h, c, *weights, reverse)
+        return ops.lstm_layer(x, h, c, *weights, reverse=reverse, mask=mask)
 
 
 class GRU(_Recurrent):
@@ -340,8 +328,8 @@ class GRU(_Recurrent):
     ) -> None:
         super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device, dtype)
 
-    def _step(self, x: Any, state: Any, weights: Weights) -> Any:
-        return ops.gru_cell(x, state, *weights)
+    def _run(self, x: Any, start: list[Any], weights: Weights, reverse: bool, mask: Any) -> tuple[Any, ...]:
+        return ops.gru_layer(x, start[0], *weights, reverse=reverse, mask=mask)
 
 
 class RNN(_Recurrent):
@@ -421,14 +409,8 @@ class RNN(_Recurrent):
         super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device, dtype)
         self.nonlinearity = nonlinearity
 
-    def _step(self, x: Any, state: Any, weights: Weights) -> Any:
-        return ops.rnn_cell(x, state, *weights, self.nonlinearity)
-
-
-def check_nonlinearity(name: str, nonlinearity: str) -> None:
-    """Raise an ArgumentError unless it is one that a simple recurrent layer has."""
-    if nonlinearity not in ("tanh", "relu"):
-        raise ArgumentError(f"{name}: nonlinearity={nonlinearity!r}; expected 'tanh' or 'relu'")
+    def _run(self, x: Any, start: list[Any], weights: Weights, reverse: bool, mask: Any) -> tuple[Any, ...]:
+        return ops.rnn_layer(x, start[0], *weights, nonlinearity=self.nonlinearity, reverse=reverse, mask=mask)
 
 
 class _Cell(Module):
