@@ -55,10 +55,18 @@ conv2d_weight_grad = either(reference.conv2d_weight_grad, "convolution_filters",
 # through 16 units lie. Its three kernels are chosen alike.
 LEAST_UNITS = 1000  # steps x sequences x units
 
-lstm = either(reference.lstm, "recurrent", lambda x, h, *rest: x.shape[0] * h.shape[0] * h.shape[1] >= LEAST_UNITS)
-lstm_grad = either(reference.lstm_grad, "recurrent", lambda grad_output, *rest: grad_output.size >= LEAST_UNITS)
-lstm_weight_grads = either(
-    reference.lstm_weight_grads, "recurrent", lambda grad_gates, *rest: grad_gates.size >= 4 * LEAST_UNITS
+recurrent_forward = either(
+    reference.recurrent_forward,
+    "recurrent",
+    lambda x, h, *rest: x.shape[0] * h.shape[0] * h.shape[1] >= LEAST_UNITS,
+)
+recurrent_backward = either(
+    reference.recurrent_backward, "recurrent", lambda grad_output, *rest: grad_output.size >= LEAST_UNITS
+)
+recurrent_weight_grads = either(
+    reference.recurrent_weight_grads,
+    "recurrent",
+    lambda grad_gates, x, states, *rest: len(x) * states[0].size >= LEAST_UNITS,
 )
 
 # Pooling costs the reference a pass over the image for each cell of the window; small images are soon done either way.
