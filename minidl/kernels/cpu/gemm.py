@@ -40,8 +40,8 @@ LINE = VECTOR_BYTES * VECTORS  # bytes of a row of the tile
 STEPS_BYTES = 1536  # KC: a panel of B is 48 kB with AVX-512, which streams through L1; longer ones save stores of C
 MC = 15 * MR  # with KC, 320 kB: of a second-level cache of 1 MB or more
 NC = 2048  # 3 MB with KC
-#: Floating-point operations that outweigh handing a part to another thread. That takes 5 us, but the operands lie in the
-#: first one's cache: 6 Mflop of 32 x 64 x 1600 took 107 us on one thread and 135 on two.
+#: Floating-point operations that outweigh handing a part to another thread. That takes 5 us, but the operands lie in
+#: the first one's cache: 6 Mflop of 32 x 64 x 1600 took 107 us on one thread and 135 on two.
 LEAST_FLOPS = 5e6
 #: From which on there are two parts a thread, so that one takes over from another that is slowed down.
 MANY_FLOPS = 5e7
