@@ -107,6 +107,8 @@ LEAST_SIDE = 16  # of the result: for a few rows or columns, packing costs more 
 
 def large_product(x: Any, y: Any, bias: Any = None, relu: bool = False) -> bool:
     """Whether compiling and packing pay for a product (..., M, K) @ (..., K, N) of arrays of one type."""
+    if x.ndim == y.ndim == 2 and x.size * y.shape[1] < LEAST_MULTIPLICATIONS:  # most often, and looked up fastest
+        return False
     if type(y) is not type(x) or x.dtype != y.dtype or x.ndim < 2 or y.ndim < 2:
         return False
     M, N = x.shape[-2], y.shape[-1]
