@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from minidl import keras, nn, ops, optim
+from minidl.optim.keras_rules import KerasSGD
 
 __all__ = ["warm_up"]
 
 RANDOM = np.random.default_rng(0)
-OPTIMIZERS: tuple[Callable[..., optim.Optimizer], ...] = (optim.SGD, optim.Adam, optim.AdamW)
+OPTIMIZERS: tuple[Callable[..., optim.Optimizer], ...] = (optim.SGD, optim.Adam, optim.RMSprop, KerasSGD)
 
 
 def warm_up() -> Iterator[tuple[str, float]]:
     """Train each network for a few steps; yield what it was, and the seconds it took."""
     for name, train in (
-        ("convolutions, pooling, dense layers, optimizers", train_images),
+        ("convolutions, pooling, dense layers", train_images),
         ("sequences", train_sequences),
         ("Keras's layouts", train_keras),
+        ("optimizers", step_optimizers),
     ):
         start = time.perf_counter()
         train()
@@ -49,12 +52,7 @@ def train_images() -> None:
         nn.Linear(512, 10),
     )
     x, labels = ops.tensor(images(64, 1, 28, 28)), ops.tensor(classes(64))
-    for make in OPTIMIZERS:
-        optimizer = make(model.parameters(), lr=1e-3)
-        for _ in range(3):
-            optimizer.zero_grad()
-            nn.functional.cross_entropy(model(x), labels).backward()
-            optimizer.step()
+    nn.functional.cross_entropy(model(x), labels).backward()
 
 
 def train_sequences() -> None:
@@ -80,5 +78,15 @@ def train_keras() -> None:
     sequences = keras.Sequential([layers.Input((20, 32)), layers.LSTM(64), layers.Dense(10, activation="softmax")])
     for model, x in ((pictures, images(64, 28, 28, 1)), (sequences, images(64, 20, 32))):
         model.compile(optimizer="adam", loss="sparse_categorical_crossentropy")
-        for _ in range(3):
-            model.train_on_batch(x, classes(64))
+        model.train_on_batch(x, classes(64))
+
+
+def step_optimizers() -> None:
+    """Let each compiled rule take a step, on one thread and on several."""
+    for make in OPTIMIZERS:
+        for size in (1, 2**19):
+            p = nn.Parameter(np.ones(size, np.float32))
+            p.grad = ops.tensor(np.ones(size, np.float32))
+            optimizer = make([p], lr=1e-3)
+            optimizer.time_lost = math.inf  # as after a training that is long enough for them
+            optimizer.step()

@@ -72,6 +72,7 @@ class KerasSGD(SGD, Decoupled):
     """
 
     scratch = 2
+    compiled = "keras_sgd"
 
     def update(  # type: ignore[override]
         self, group: Mapping[str, Any], state: Mapping[str, Any], xp: Any, g: Any, slots: Any, t: Any, u: Any
@@ -87,6 +88,9 @@ class KerasSGD(SGD, Decoupled):
             else:
                 t[...] = velocity
         return t
+
+    def constants(self, group: Mapping[str, Any], state: Mapping[str, Any]) -> tuple[float, ...]:
+        return group["lr"], group["momentum"], 1.0 if group["nesterov"] else 0.0
 
 
 class KerasAdam(Adam):
@@ -164,6 +168,8 @@ class KerasRMSprop(RMSprop, Decoupled):
     """
 
     scratch = 2
+    compiled = "rmsprop"
+    keras_form = True
 
     def update(  # type: ignore[override]
         self, group: Mapping[str, Any], state: Mapping[str, Any], xp: Any, g: Any, slots: Any, t: Any, u: Any

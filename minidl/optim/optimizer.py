@@ -121,7 +121,7 @@ class Optimizer:
         self.steps_taken = 0
         self._plans: list[_Plan | None] = []
         self._kept_scratch: dict[Any, Any] = {}
-        self._lost = 0.0  # how much time a compiled rule would have saved so far
+        self.time_lost = 0.0  # in seconds: how much a compiled rule would have saved so far
         if isinstance(params, Variable) or hasattr(params, "parameters"):
             raise DTypeError(
                 f"{self.name}: params must be an iterable of tensors, got one {type(params).__name__}; pass "
@@ -330,8 +330,8 @@ class Optimizer:
         """Return the compiled rule for an array, once it is worth it."""
         if self.compiled is None or type(p) is not np.ndarray:
             return None
-        self._lost += SAVED_A_CALL + SAVED_AN_ELEMENT * p.size
-        if self._lost < (LOADED if "minidl.kernels.cpu.compiler" in sys.modules else LOADING) or not usable(p):
+        self.time_lost += SAVED_A_CALL + SAVED_AN_ELEMENT * p.size
+        if self.time_lost < (LOADED if "minidl.kernels.cpu.compiler" in sys.modules else LOADING) or not usable(p):
             return None
         return compiled_rule(self.compiled)
 

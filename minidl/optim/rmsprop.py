@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from minidl.optim.optimizer import Optimizer
 
@@ -61,6 +61,10 @@ class RMSprop(Optimizer):
     ``torch.optim.RMSprop``. Tieleman & Hinton 2012, "Lecture 6.5: RMSProp"; Graves 2013, "Generating Sequences With
     Recurrent Neural Networks" (centered).
     """
+
+    #: Whether eps is added below the root and the learning rate is in the velocity, as in Keras.
+    keras_form: ClassVar[bool] = False
+    compiled = "rmsprop"
 
     def __init__(
         self,
@@ -122,3 +126,9 @@ class RMSprop(Optimizer):
         else:
             t *= group["lr"]
         return t
+
+    def constants(self, group: Mapping[str, Any], state: Mapping[str, Any]) -> tuple[float, ...]:
+        alpha, eps = group["alpha"], group["eps"]
+        added = (eps, 0.0) if self.keras_form else (0.0, eps)
+        switches = float(group["centered"]), float(self.keras_form)
+        return alpha, 1 - alpha, *added, group["lr"], group["momentum"], *switches

@@ -16,7 +16,7 @@ import minidl
 from minidl import optim
 from minidl.kernels.cpu import optimizers, threads
 from minidl.optim import optimizer as shared
-from minidl.optim.keras_rules import KerasAdam, KerasSGD
+from minidl.optim.keras_rules import KerasAdagrad, KerasAdam, KerasRMSprop, KerasSGD
 
 NEVER, ALWAYS, LATER = 1e9, 0.0, 30e-6
 SETTINGS: dict[str, tuple[Any, dict[str, Any]]] = {
@@ -30,6 +30,17 @@ SETTINGS: dict[str, tuple[Any, dict[str, Any]]] = {
     "momentum": (optim.SGD, {"lr": 0.1, "momentum": 0.9}),
     "dampening": (optim.SGD, {"lr": 0.1, "momentum": 0.9, "dampening": 0.3, "weight_decay": 0.1}),
     "nesterov": (optim.SGD, {"lr": 0.1, "momentum": 0.9, "nesterov": True, "maximize": True}),
+    "keras sgd": (KerasSGD, {"lr": 0.1, "weight_decay": 0.1}),
+    "keras momentum": (KerasSGD, {"lr": 0.1, "momentum": 0.9, "maximize": True}),
+    "keras nesterov": (KerasSGD, {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.1}),
+    "rmsprop": (optim.RMSprop, {}),
+    "rmsprop uphill": (optim.RMSprop, {"momentum": 0.9, "weight_decay": 0.1, "maximize": True}),
+    "centered": (optim.RMSprop, {"centered": True, "alpha": 0.5}),
+    "centered momentum": (optim.RMSprop, {"centered": True, "momentum": 0.9, "eps": 1e-3}),
+    "keras rmsprop": (KerasRMSprop, {"weight_decay": 0.1}),
+    "keras rmsprop momentum": (KerasRMSprop, {"momentum": 0.9, "eps": 1e-3}),
+    "keras centered": (KerasRMSprop, {"centered": True, "alpha": 0.5}),
+    "keras centered momentum": (KerasRMSprop, {"centered": True, "momentum": 0.9, "maximize": True}),
 }
 SHAPES = [(3, 5), (7,), (61, 83), (), (0,), (1, 1, 17)]
 
@@ -84,7 +95,8 @@ def test_extremes(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_other_rules_are_not_taken_for_the_compiled_ones() -> None:
-    assert KerasSGD.compiled is None  # its formula is not SGD's
+    assert KerasSGD.compiled != optim.SGD.compiled  # its formula is not SGD's
+    assert KerasAdagrad.compiled is None
     assert optim.AdamW.compiled == KerasAdam.compiled == "adam"
 
     class Mine(optim.Adam):
@@ -123,24 +135,35 @@ def test_a_short_training_does_not_load_numba() -> None:
     assert done.stdout.strip() == "False"
 
 
-def test_moments_too_small_for_normal_numbers_become_zero(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("rule", "settings", "slot", "kept"),
+    [
+        (optim.Adam, {}, "exp_avg", 0.9),
+        (optim.SGD, {"momentum": 0.9}, "momentum_buffer", 0.9),
+        (KerasSGD, {"momentum": 0.9}, "momentum_buffer", 0.9),
+        (optim.RMSprop, {"alpha": 0.9, "centered": True}, "grad_avg", 0.9),
+        (KerasRMSprop, {"alpha": 0.8, "momentum": 0.5}, "square_avg", 0.8),
+    ],
+)
+def test_moments_too_small_for_normal_numbers_become_zero(
+    rule: Any, settings: Any, slot: str, kept: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Those of a unit that has died: denormals would make each later step ten times as slow."""
     monkeypatch.setattr(shared, "LOADING", ALWAYS)
     monkeypatch.setattr(shared, "LOADED", ALWAYS)
     p = minidl.tensor([1.0] * 64, requires_grad=True)
-    optimizer = optim.Adam([p], lr=0.1)
-    p.grad = minidl.ones(64) * 1e-30
+    optimizer = rule([p], lr=0.1, **settings)
+    p.grad = minidl.ones(64) * (1e-16 if slot == "square_avg" else 1e-30)
     optimizer.step()
     p.grad = minidl.zeros(64)
-    before = optimizer.state[p]["exp_avg"][0]
-    while before > 2e-38:  # smaller by a tenth each step
+    before = optimizer.state[p][slot][0]
+    while before > 2e-38:  # smaller by some share each step
         optimizer.step()
-        before, last = optimizer.state[p]["exp_avg"][0], before
-        assert before == pytest.approx(0.9 * last, rel=1e-6)
-    for _ in range(10):
+        before, last = optimizer.state[p][slot][0], before
+        assert before == pytest.approx(kept * last, rel=1e-6)
+    for _ in range(200):
         optimizer.step()
-    assert not optimizer.state[p]["exp_avg"].any()
-    assert not optimizer.state[p]["exp_avg_sq"].any()
+    assert not any(x.any() for x in optimizer.state[p].values() if isinstance(x, np.ndarray))
 
 
 def test_neighbours_stay_as_they_are() -> None:
@@ -152,6 +175,8 @@ def test_neighbours_stay_as_they_are() -> None:
             array[...] = 1
         optimizers.adam(p, g, slots, (1.0, 0.0, 1.0, 0.1, 0.9, 0.1, 1e-8, 0.1))
         optimizers.sgd(p, g, slots[:1], (1.0, 0.0, 1.0, 0.1, 0.9, 1.0, 1.0, 0.0))
+        optimizers.keras_sgd(p, g, slots[:1], (1.0, 0.0, 1.0, 0.1, 0.9, 1.0))
+        optimizers.rmsprop(p, g, slots, (1.0, 0.0, 1.0, 0.9, 0.1, 0.0, 1e-8, 0.1, 0.9, 1.0, 0.0))
         for block in blocks:
             assert (block[:64] == 7777).all()
             assert (block[-64:] == 7777).all()

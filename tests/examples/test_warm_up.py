@@ -1,0 +1,17 @@
+"""What is compiled ahead of a class: the steps of optimizers too, which a short training leaves to NumPy."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("numba")
+
+from minidl.examples import warm_up
+from minidl.kernels.cpu import optimizers
+
+
+def test_every_rule_of_an_optimizer_is_compiled() -> None:
+    warm_up.step_optimizers()
+    rules = [getattr(optimizers, f"{name}_share") for name in optimizers.__all__]
+    assert rules
+    assert all(rule.signatures for rule in rules)
