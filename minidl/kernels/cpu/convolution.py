@@ -52,7 +52,8 @@ from minidl.kernels.cpu.convolution_layout import (
     place_of,
     up,
 )
-from minidl.kernels.cpu.convolution_tiles import copy_number, copy_rows, filters_by_pixels, transpose_rows
+from minidl.kernels.cpu.convolution_tiles import filters_by_pixels
+from minidl.kernels.cpu.copies import copy_number, copy_rows, transpose_rows
 from minidl.kernels.cpu.memory import scratch
 from minidl.kernels.cpu.pool import run, shared_out
 from minidl.kernels.cpu.threads import parts_for

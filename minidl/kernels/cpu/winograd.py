@@ -33,7 +33,7 @@ import numpy as np
 
 from minidl.kernels.cpu.compiler import VECTOR_BYTES, VECTOR_REGISTERS, helper, kernel
 from minidl.kernels.cpu.convolution_layout import contiguous, numbers_of, up
-from minidl.kernels.cpu.convolution_tiles import copy_number, copy_rows, transpose_rows
+from minidl.kernels.cpu.copies import copy_number, copy_rows, transpose_rows
 from minidl.kernels.cpu.memory import scratch
 from minidl.kernels.cpu.pool import run, shared_out
 from minidl.kernels.cpu.threads import parts_for

@@ -15,7 +15,7 @@ pytest.importorskip("numba")
 
 from minidl.kernels import reference
 from minidl.kernels import settings as settings_of_kernels
-from minidl.kernels.cpu import convolution, convolution_filters, threads
+from minidl.kernels.cpu import convolution, convolution_filters, convolution_planes, threads
 
 RNG = np.random.default_rng(0)
 ONES = ((1, 1), (1, 1))
@@ -28,7 +28,7 @@ def two_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     before = threads.get_num_threads()
     monkeypatch.setattr(settings_of_kernels, "_winograd", False)
     threads.set_num_threads(2)
-    for module in (convolution, convolution_filters):
+    for module in (convolution, convolution_filters, convolution_planes):
         monkeypatch.setattr(module, "LEAST_WORK", 1)
     yield
     threads.set_num_threads(before)
@@ -92,6 +92,7 @@ CASES = {
     "1x1, stride": ((2, 5, 9, 8), (7, 5, 1, 1), (2, 3), ((0, 1), (1, 0))),
     "depthwise": ((2, 13, 17, 17), (13, 1, 3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1), 13),
     "depthwise, two each": ((2, 5, 17, 17), (10, 1, 3, 3), (2, 2), ((1, 1), (1, 1)), (1, 1), 5),
+    "one filter": ((5, 7, 9, 21), (1, 7, 2, 5), (1, 2), ((1, 1), (0, 3)), (2, 1)),
     "groups": ((2, 6, 9, 9), (15, 2, 3, 3), (1, 2), ((1, 2), (0, 1)), (2, 1), 3),
     "many channels": ((2, 150, 9, 9), (37, 150, 3, 3), (1, 1), ((1, 1), (1, 1))),
     "more padding than kernel": ((2, 2, 3, 3), (3, 2, 2, 2), (1, 1), ((4, 3), (5, 2))),
@@ -186,6 +187,20 @@ def test_nan_infinity_and_huge_numbers_pass_through() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+def test_nan_passes_through_a_depthwise_convolution() -> None:
+    for column in range(20):
+        case = Case((1, 3, 4, 20), (6, 1, 2, 3), groups=3)
+        case.x[0, 1, 2, column] = np.nan
+        case.check()
+        found = np.isnan(case.results(True)[2])
+        assert found[2:4].any()
+        assert found[2:4, 0, :, 0].all() == (
+            column < 18
+        )  # of a window's cells, the first never sees the last two columns
+        assert not found[[0, 1, 4, 5]].any()
+
+
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
 def test_an_infinite_weight_meets_the_zeros_around_an_image() -> None:
     case = Case((2, 3, 7, 9), (5, 3, 3, 3), (1, 1), ((1, 1), (1, 1)))
     case.weight[1, 2, 0, 0] = np.inf
@@ -226,7 +241,7 @@ def test_writes_nothing_outside_its_arrays(named: str, dtype: str, monkeypatch: 
     arguments = Case(*CASES[named], dtype=dtype)
     expected = arguments.results(True)
     guarded = Guarded()
-    for module in (convolution, convolution_filters):
+    for module in (convolution, convolution_filters, convolution_planes):
         monkeypatch.setattr(module, "np", guarded)
         monkeypatch.setattr(module, "scratch", guarded.empty)
     for name in ("x", "weight", "bias", "grad"):
