@@ -28,7 +28,8 @@ from minidl.kernels.cpu.convolution_layout import (
 )
 from minidl.kernels.cpu.convolution_tiles import taps_by_pixels
 from minidl.kernels.cpu.memory import scratch
-from minidl.kernels.cpu.threads import parts_for, run
+from minidl.kernels.cpu.pool import run, shared_out
+from minidl.kernels.cpu.threads import parts_for
 from minidl.kernels.reference.windows import Pair, Sides
 
 __all__ = ["MOST_FILTERS", "planes_weight_grad"]
@@ -91,6 +92,8 @@ def correlate_planes(  # type: ignore[no-untyped-def]
     part, parts, x, grad, place, offsets, table, numbers, memory, sums
 ):
     """Compute a share of the sums (chunks, G, K / G, rows, lanes); ``grad`` is an address, the arrays are flat."""
+    if shared_out(part, parts):
+        return
     G, filters, channels, pixels, chunks, own = numbers
     address, N, _, H, W, image, plane, row, column = x
     lanes = VECTOR_BYTES // memory.itemsize
