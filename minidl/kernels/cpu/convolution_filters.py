@@ -35,7 +35,7 @@ from minidl.kernels.cpu.convolution_layout import (
     place_of,
     up,
 )
-from minidl.kernels.cpu.convolution_planes import MOST_FILTERS, planes_weight_grad
+from minidl.kernels.cpu.convolution_planes import few_filters, planes_weight_grad
 from minidl.kernels.cpu.convolution_tiles import taps_by_filters
 from minidl.kernels.cpu.copies import transpose_rows
 from minidl.kernels.cpu.memory import scratch
@@ -224,7 +224,7 @@ def conv2d_weight_grad(
         x = x.copy()
     N, C, H, W = x.shape
     _, K, OH, OW = grad.shape
-    if K // groups <= MOST_FILTERS:
+    if few_filters(K // groups, kernel, x.itemsize):
         return planes_weight_grad(x, grad, kernel, stride, padding, dilation, groups)
     before = (padding[0][0], padding[1][0])
     channels, filters = C // groups, K // groups
