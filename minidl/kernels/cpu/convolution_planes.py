@@ -1,4 +1,4 @@
-"""The gradient of a convolution's filters where a group has one or two of them: a depthwise convolution's, above all.
+"""The gradient of a convolution's filters where a group has few of them: a depthwise convolution's, above all.
 
 There are too few filters to fill a register, so pixels do: each cell of a window is the inner product of a plane of the
 image, moved by the cell's offset, with the plane of the output's gradient
@@ -32,16 +32,23 @@ from minidl.kernels.cpu.pool import run, shared_out
 from minidl.kernels.cpu.threads import parts_for
 from minidl.kernels.reference.windows import Pair, Sides
 
-__all__ = ["MOST_FILTERS", "planes_weight_grad"]
+__all__ = ["few_filters", "planes_weight_grad"]
 
-#: Filters of a group up to which this wins.
-MOST_FILTERS = 2
 #: Cells that share the loads of the output's gradient.
 ROWS = 9
 #: In how many pieces the work is cut at least, where the batch is large enough.
 PIECES = 8
 #: Multiply-adds that outweigh waking a thread.
 LEAST_WORK = 2**20
+
+
+def few_filters(filters: int, kernel: Pair, itemsize: int) -> bool:
+    """Whether a group has so few filters that this wins: less than half a register, or a quarter for the widest tiles.
+
+    32 x 1 x 28 x 28 to 4 and 8 filters of 3 x 3 took 104 and 189 us, and 300 with the filters in registers; to 4, 6 and
+    8 of 5 x 5 163, 233 and 304, and 220.
+    """
+    return filters * itemsize <= VECTOR_BYTES // (4 if kernel[1] % 5 == 0 else 2)
 
 
 class Plan(NamedTuple):

@@ -49,7 +49,7 @@ from minidl.kernels.cpu.winograd_tiles import (
 from minidl.kernels.reference.windows import Pair
 from minidl.kernels.settings import uses_winograd
 
-__all__ = ["convolve_3x3", "pays"]
+__all__ = ["ROWS", "VECTORS", "convolve_3x3", "evaluate_tiles", "gather_pixels", "pays"]
 
 # The products' tiles, as rows (tiles of the image) x registers (filters); what remains is done FEW_ROWS at a time.
 ROWS, FEW_ROWS, VECTORS = (12, 4, 2) if VECTOR_REGISTERS >= 32 else (4, 2, 2)
@@ -185,6 +185,32 @@ def gather_pixels(x, n, line, lines, left, width, channel, memory, at):  # type:
                     copy_number(memory, to + j * lanes + c, address, source + j * column + c * plane)
 
 
+@helper
+def evaluate_tiles(  # type: ignore[no-untyped-def]
+    x, begin, end, down, across, top, left, memory, pixels_at, tiles_at, tile, tile_point
+):
+    """Evaluate what the tiles of rows ``begin`` .. ``end`` see: points x tiles x channels; there are ``down`` an image.
+
+    From ``pixels_at`` on there is room for pixels, with zeros where it holds none of the image's columns.
+    """
+    lanes = VECTOR_BYTES // memory.itemsize
+    width = OUTPUT * across + INPUT - OUTPUT
+    u = begin
+    while u < end:
+        n = u // down
+        count = min(end - u, down - (u - n * down))
+        line = (u - n * down) * OUTPUT - top
+        for c in range(0, x[2], lanes):
+            gather_pixels(x, n, line, count * OUTPUT + INPUT - OUTPUT, left, width, c, memory, pixels_at)
+            at = tiles_at + (u - begin) * across * tile + c
+            for i in range(count):
+                for j in range(across):
+                    pixel = pixels_at + (i * width + j) * OUTPUT * lanes
+                    tile_to_points(memory, pixel, width * lanes, memory, at, tile_point)
+                    at += tile
+        u += count
+
+
 @kernel
 def convolve_tiles(part, parts, x, filters, numbers, relu, memory, y):  # type: ignore[no-untyped-def]
     """Compute a share of the rows of tiles, of all images, for all filters."""
@@ -197,7 +223,6 @@ def convolve_tiles(part, parts, x, filters, numbers, relu, memory, y):  # type: 
     ) = numbers  # fmt: skip
     lanes = VECTOR_BYTES // y.itemsize
     N = x[1]
-    width = OUTPUT * across + INPUT - OUTPUT
     pixels_at = common + part * own
     output_at += pixels_at
     memory[pixels_at:output_at] = 0
@@ -208,21 +233,7 @@ def convolve_tiles(part, parts, x, filters, numbers, relu, memory, y):  # type: 
     for begin in range(N * down * part // parts, stop, at_once):
         end = min(begin + at_once, stop)
         tiles = (end - begin) * across
-        # what tiles see, at the points
-        u = begin
-        while u < end:
-            n = u // down
-            count = min(end - u, down - (u - n * down))
-            line = (u - n * down) * OUTPUT - top
-            for c in range(0, C, lanes):
-                gather_pixels(x, n, line, count * OUTPUT + INPUT - OUTPUT, left, width, c, memory, pixels_at)
-                at = tiles_at + (u - begin) * across * tile + c
-                for i in range(count):
-                    for j in range(across):
-                        pixel = pixels_at + (i * width + j) * OUTPUT * lanes
-                        tile_to_points(memory, pixel, width * lanes, memory, at, tile_point)
-                        at += tile
-            u += count
+        evaluate_tiles(x, begin, end, down, across, top, left, memory, pixels_at, tiles_at, tile, tile_point)
         for q in range(panels):
             k = q * VECTORS * lanes
             vectors = min(VECTORS, (K - k + lanes - 1) // lanes)

@@ -17,6 +17,8 @@ for the filter g (3 x 3), the 6 x 6 pixels d that the tile sees, and its output 
     A^T m:\quad & m_0 + s_a + s_b, \quad a t_a + b t_b, \quad a^2 s_a + b^2 s_b, \quad a^3 t_a + b^3 t_b + m_5, \quad
         s, t = m_{+} \pm m_{-}
 
+The gradient for the filters is the adjoint of this: :math:`g' = G^T [(A \, Y' A^T) \odot (B^T d \, B)] \, G`.
+
 Lavin and Gray take a, b = 1, 2. With 5/8 and 3/2, all of whose coefficients but the filters' are exact, too, rounding
 errors are half as large: about twice those of adding up the nine products of each channel one after the other.
 
@@ -37,7 +39,17 @@ from numba import types
 
 from minidl.kernels.cpu.convolution_tiles import TileEmitter, emitted
 
-__all__ = ["CELLS", "INPUT", "OUTPUT", "filter_to_points", "points_to_output", "points_to_points", "tile_to_points"]
+__all__ = [
+    "CELLS",
+    "INPUT",
+    "OUTPUT",
+    "filter_to_points",
+    "grad_to_points",
+    "points_to_filter",
+    "points_to_output",
+    "points_to_points",
+    "tile_to_points",
+]
 
 #: Pixels of a tile's side that go in and that come out, and points altogether.
 INPUT, OUTPUT, CELLS = 6, 4, 36
@@ -87,6 +99,24 @@ class TransformEmitter(TileEmitter):
             self.plus(self.times(A**2, even_a), B**2, even_b),
             self.plus(self.plus(m[5], A**3, odd_a), B**3, odd_b),
         ]
+
+    def spread(self, y: list[Any]) -> list[Any]:
+        """Return ``A y``."""
+        pairs = []
+        for point in (A, B):
+            even, odd = self.plus(y[0], point**2, y[2]), self.plus(y[1], point**2, y[3])
+            pairs += [self.plus(even, point, odd), self.plus(even, -point, odd)]
+        return [y[0], *pairs, y[3]]
+
+    def collect(self, m: list[Any]) -> list[Any]:
+        """Return ``G^T m``."""
+        g = [self.times(1 / (A**2 * B**2), m[0]), None, m[5]]
+        for point, other, i in ((A, B, 1), (B, A, 3)):
+            norm = 1 / (2 * point**2 * (point**2 - other**2))
+            even, odd = self.builder.fadd(m[i], m[i + 1]), self.builder.fsub(m[i], m[i + 1])
+            g[0], g[2] = self.plus(g[0], norm, even), self.plus(g[2], norm * point**2, even)
+            g[1] = self.times(norm * point, odd) if g[1] is None else self.plus(g[1], norm * point, odd)
+        return g
 
     def both_axes(self, transform: Any, lines: list[list[Any]]) -> list[list[Any]]:
         """Transform columns, then rows."""
@@ -169,6 +199,40 @@ def points_to_output(
         for vectors, line in zip(emit.both_axes(emit.interpolate, lines), places, strict=True):
             for vector, place in zip(vectors, line, strict=True):
                 emit.store(emit.at_least(least, builder.fadd(vector, first)), place)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@emitted
+def grad_to_points(typing: Any, grad: Any, grad_at: Any, grad_row: Any, points: Any, points_at: Any, pitch: Any) -> Any:
+    """Spread 4 x 4 neighbouring vectors of an output's gradient, rows ``grad_row`` apart, over the points."""
+    index = types.intp
+    signature = types.void(grad, index, index, points, index, index)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        emit = TransformEmitter(context, builder, signature, args, like=0)
+        places = emit.grid(emit.pointer(0), OUTPUT, args[2], emit.number(emit.lanes))
+        lines = [[emit.load(place) for place in line] for line in places]
+        emit.store_points(emit.both_axes(emit.spread, lines), emit.pointer(3), args[5])
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@emitted
+def points_to_filter(typing: Any, points: Any, points_at: Any, pitch: Any, filters: Any, filters_at: Any) -> Any:
+    """Collect 3 x 3 vectors, one behind the other, from the points."""
+    index = types.intp
+    signature = types.void(points, index, index, filters, index)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        emit = TransformEmitter(context, builder, signature, args, like=0)
+        flat = [emit.load(place) for place in emit.rows_at(emit.pointer(0), args[2], CELLS)]
+        lines = [flat[i : i + INPUT] for i in range(0, CELLS, INPUT)]
+        for i, line in enumerate(emit.both_axes(emit.collect, lines)):
+            for j, vector in enumerate(line):
+                emit.store(vector, emit.ahead(emit.pointer(3), (3 * i + j) * emit.lanes))
         return context.get_dummy_value()
 
     return signature, codegen

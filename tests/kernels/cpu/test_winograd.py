@@ -15,7 +15,7 @@ pytest.importorskip("numba")
 from minidl.errors import ArgumentError
 from minidl.kernels import reference, use_winograd, uses_winograd
 from minidl.kernels import settings as setting
-from minidl.kernels.cpu import convolution, threads, winograd
+from minidl.kernels.cpu import convolution, convolution_filters, threads, winograd, winograd_filters
 from tests.kernels.cpu.test_convolution import Guarded, relayouts
 
 RNG = np.random.default_rng(0)
@@ -29,13 +29,16 @@ def two_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     threads.set_num_threads(2)
     for name in ("LEAST_WORK", "LEAST_POINTS", "LEAST_CHANNELS", "LEAST_TILES", "MANY_TILES"):
         monkeypatch.setattr(winograd, name, 1)
+    for name in ("LEAST_WORK", "LEAST_CHANNELS", "LEAST_TILES"):
+        monkeypatch.setattr(winograd_filters, name, 1)
+    monkeypatch.setattr(winograd_filters, "FILTERS_A_TILE", 2**20)
     monkeypatch.setattr(setting, "_winograd", True)
     yield
     threads.set_num_threads(before)
 
 
 class Case:
-    """The arrays of one convolution with 3 x 3 filters, and of its gradient for the image."""
+    """The arrays of one convolution with 3 x 3 filters, and of its gradients."""
 
     def __init__(self, x: tuple[int, ...], filters: int, padding: Any = ((0, 0), (0, 0)), relu: bool = False) -> None:
         self.padding, self.relu, self.image = padding, relu, x[2:]
@@ -43,13 +46,16 @@ class Case:
         shapes = (x, (filters, x[1], 3, 3), (filters,), (x[0], filters, *self.size))
         self.x, self.weight, self.bias, self.grad = (RNG.standard_normal(shape).astype("f4") for shape in shapes)
 
-    def results(self, kernels: Any = convolution, dtype: str = "f4") -> list[np.ndarray]:
-        """Return the output and the gradient of the image."""
+    def results(self, kernels: Any = None, dtype: str = "f4") -> list[np.ndarray]:
+        """Return the output, and the gradients of the image and of the filters."""
+        filters = kernels or convolution_filters
+        kernels = kernels or convolution
         x, weight, bias, grad = (a.astype(dtype, copy=False) for a in (self.x, self.weight, self.bias, self.grad))
         geometry = (ONE, self.padding, ONE, 1)
         return [
             kernels.conv2d(x, weight, bias, *geometry, self.size, self.relu),
             kernels.conv2d_input_grad(grad, weight, self.image, *geometry),
+            filters.conv2d_weight_grad(x, grad, (3, 3), *geometry),
         ]
 
     def check(self) -> None:
@@ -73,10 +79,11 @@ CASES: dict[str, tuple[Any, ...]] = {
 @pytest.mark.parametrize("named", CASES)
 def test_matches_the_reference(named: str, monkeypatch: pytest.MonkeyPatch) -> None:
     called = []
-    real = convolution.convolve_3x3
-    monkeypatch.setattr(convolution, "convolve_3x3", lambda *args: called.append(1) or real(*args))
+    for module, name in ((convolution, "convolve_3x3"), (winograd_filters, "weight_grad_3x3")):
+        real = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *args, real=real: called.append(1) or real(*args))
     Case(*CASES[named]).check()
-    assert len(called) == 2
+    assert len(called) == 3
 
 
 @settings(max_examples=80, deadline=None)
@@ -97,11 +104,11 @@ def test_errors_are_as_small_as_documented(channels: int) -> None:
     direct = case.results()
     use_winograd(True)
     for got, other, want, terms in zip(
-        case.results(), direct, case.results(reference, "f8"), (channels, 32), strict=True
+        case.results(), direct, case.results(reference, "f8"), (channels, 32, 2 * 12 * 12), strict=True
     ):
         error, of_direct = (np.sqrt(np.square(a - want).mean() / np.square(want).mean()) for a in (got, other))
         assert error < 2e-7 * np.sqrt(terms)
-        assert error < 4 * of_direct
+        assert error < 5 * of_direct
 
 
 def test_reads_any_strides() -> None:
@@ -142,15 +149,16 @@ def test_writes_nothing_outside_its_arrays(named: str, monkeypatch: pytest.Monke
     case = Case(*CASES[named])
     expected = case.results()
     guarded = Guarded()
-    monkeypatch.setattr(winograd, "np", guarded)
-    monkeypatch.setattr(winograd, "scratch", guarded.empty)
+    for module in (winograd, winograd_filters):
+        monkeypatch.setattr(module, "np", guarded)
+        monkeypatch.setattr(module, "scratch", guarded.empty)
     for name in ("x", "weight", "bias", "grad"):
         original = getattr(case, name)
         setattr(case, name, guarded.empty(original.shape, original.dtype))
         getattr(case, name)[...] = original
     for got, result in zip(case.results(), expected, strict=True):
         assert got.tobytes() == result.tobytes()  # and nothing that was read outside counts
-    assert len(guarded.buffers) >= 8
+    assert len(guarded.buffers) == 10
     assert guarded.intact()
 
 
@@ -163,6 +171,14 @@ def test_leaves_other_convolutions_alone() -> None:
     assert not winograd.pays(x, weight[:, :10], ONE, ONE, 2, (7, 7))
     assert not winograd.pays(x, weight[..., :2], ONE, ONE, 1, (7, 8))
     assert not winograd.pays(x[:0], weight, ONE, ONE, 1, (7, 7))
+    grad = np.zeros((2, 20, 7, 7), "f4")
+    assert winograd_filters.pays(x, grad, (3, 3), ONE, ONE, 1)
+    assert not winograd_filters.pays(x.astype("f8"), grad.astype("f8"), (3, 3), ONE, ONE, 1)
+    assert not winograd_filters.pays(x, grad[..., :4], (3, 3), (1, 2), ONE, 1)
+    assert not winograd_filters.pays(x, grad[..., :5], (3, 3), ONE, (1, 2), 1)
+    assert not winograd_filters.pays(x, grad, (3, 3), ONE, ONE, 2)
+    assert not winograd_filters.pays(x, grad[:, :, :4], (3, 6), ONE, ONE, 1)
+    assert not winograd_filters.pays(x[:0], grad[:0], (3, 3), ONE, ONE, 1)
 
 
 def test_can_be_turned_off(monkeypatch: pytest.MonkeyPatch) -> None:
