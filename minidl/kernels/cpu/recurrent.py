@@ -70,10 +70,19 @@ def rows_present(mask: Any, t: int, first: int, rows: int) -> int:
     return rows
 
 
+def named(walk: Any, functions: Any) -> Any:
+    """Compile a walk under a name of its own.
+
+    The symbols of compiled code are made of a function's name and a number that starts at 1 in each process: two walks
+    of one name, compiled in two processes and loaded from the cache in a third, would be one and the same there.
+    """
+    walk.__name__ = walk.__qualname__ = f"walk_{functions.__name__}"
+    return helper(walk)
+
+
 def make_walk(functions: Any) -> Any:
     """Return the walk of a cell: see :func:`recurrent_forward` for what it does."""
 
-    @helper
     def walk(
         part: int, parts: int, x: Any, x_t: int, x_n: int, x_d: int, features: int, depth: int, h_at: int, spans: Any,
         mask: Any, reverse: bool, buffer: Any, room: int, gates: Any, states: Any, cells: Any,
@@ -118,13 +127,12 @@ def make_walk(functions: Any) -> Any:
                             states[after, first + row, u] = states[before, first + row, u]
                             cells[after, first + row, u] = cells[before, first + row, u]
 
-    return walk
+    return named(walk, functions)
 
 
 def make_walk_back(functions: Any) -> Any:
     """Return the walk of a cell from the last step to the first: see :func:`recurrent_backward`."""
 
-    @helper
     def walk_back(
         part: int, parts: int, above: Any, above_t: int, above_n: int, grad_h: Any, grad_c: Any, mask: Any,
         reverse: bool, panels: Any, width_hh: int, gates: Any, states: Any, cells: Any, grad_gates: Any,
@@ -161,7 +169,7 @@ def make_walk_back(functions: Any) -> Any:
                             ACCUMULATE, panels, 0,
                         )  # fmt: skip
 
-    return walk_back
+    return named(walk_back, functions)
 
 
 walk_lstm, walk_lstm_back = make_walk(cells_of.lstm), make_walk_back(cells_of.lstm_back)

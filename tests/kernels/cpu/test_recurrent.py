@@ -210,6 +210,13 @@ def test_what_is_masked_is_not_read(cell: str, reverse: bool) -> None:
         np.testing.assert_array_equal(got[name], expected[name])
 
 
+def test_walks_have_names_of_their_own() -> None:
+    """Else the one of a cell would run in place of another's when both are loaded from the cache."""
+    walks = [value for name, value in vars(recurrent).items() if name.startswith("walk_")]
+    assert len(walks) == 2 * len(CELLS)
+    assert len({walk.py_func.__qualname__ for walk in walks}) == len(walks)
+
+
 def functions(z: np.ndarray, c: np.ndarray) -> list[np.ndarray]:
     """Return the gates i, f, g, o and the state h, c of layers of one unit whose gates' inputs are all ``z``."""
     ones, zeros = np.ones((4, 1), z.dtype), np.zeros((4, 1), z.dtype)
