@@ -29,7 +29,8 @@ from minidl.kernels.cpu.convolution_layout import numbers_of, up
 from minidl.kernels.cpu.convolution_tiles import taps_by_filters
 from minidl.kernels.cpu.copies import transpose_rows
 from minidl.kernels.cpu.memory import scratch
-from minidl.kernels.cpu.threads import parts_for, run
+from minidl.kernels.cpu.pool import run, shared_out
+from minidl.kernels.cpu.threads import parts_for
 from minidl.kernels.cpu.winograd import evaluate_tiles, gather_pixels
 from minidl.kernels.cpu.winograd_tiles import CELLS, INPUT, OUTPUT, grad_to_points, points_to_filter
 from minidl.kernels.reference.windows import Pair
@@ -96,6 +97,8 @@ def make_plan(images: int, channels: int, filters: int, before: Pair, size: Pair
 @kernel
 def correlate_tiles(part, parts, x, grad, numbers, tiles, first, memory, sums):  # type: ignore[no-untyped-def]
     """Compute a share of the sums: chunks x panels x points x channels x filters of a panel."""
+    if shared_out(part, parts):
+        return
     (
         _, rows, K, panels, chunks, down, across, top, left, at_once, tile, tile_point, grad_point, grad_at, tiles_at,
         spread_at, own,
@@ -144,6 +147,8 @@ def correlate_tiles(part, parts, x, grad, numbers, tiles, first, memory, sums): 
 @kernel
 def collect_filters(part, parts, numbers, sums, y, memory):  # type: ignore[no-untyped-def]
     """Add up the chunks of a share of the channels, and store their cells in filters y (K, C, 3, 3); all flat."""
+    if shared_out(part, parts):
+        return
     C, rows, K, panels, chunks = numbers[:5]
     lanes = VECTOR_BYTES // y.itemsize
     panel = VECTORS * lanes
