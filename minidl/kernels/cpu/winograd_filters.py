@@ -8,9 +8,9 @@ the tiles; only their sum goes back to the nine cells of a filter::
     gradient   ──>  36 points x tiles x filters  ─┘    summed over all tiles
 
 The batch is cut into chunks by its shape alone, each with sums of its own that are added up in order, and the filters
-into panels: a chunk's share of a panel is one unit of work, so results do not depend on the number of threads. Errors
-are those of ``winograd``, with the number of tiles in place of the channels: about 1e-7 sqrt(16 tiles) of the
-gradient's root mean square, and a test holds them to twice that.
+into panels: a chunk's share of a panel is one unit of work, so results do not depend on the number of threads. For
+Gaussian numbers the root of the mean squared rounding error is below 1e-6 of the gradient's root mean square, up to
+100,000 pixels (direct: 3e-7), to which a test holds it; what a nan spreads to is said in ``winograd``.
 
 References
 ----------
