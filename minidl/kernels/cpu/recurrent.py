@@ -35,6 +35,7 @@ from minidl.kernels.cpu.gemm import affine, matmul
 from minidl.kernels.cpu.memory import scratch
 from minidl.kernels.cpu.packing import element, pack
 from minidl.kernels.cpu.pool import run, shared_out
+from minidl.kernels.cpu.recurrent_weights import weight_grads
 from minidl.kernels.cpu.threads import parts_for
 from minidl.kernels.cpu.vectors import ACCUMULATE, lanes, microkernel
 from minidl.kernels.reference import recurrent as reference
@@ -396,20 +397,17 @@ def recurrent_weight_grads(
 ) -> tuple[Any, Any, Any, Any]:
     """Return the gradients of the weights and biases: arguments and results as in the reference."""
     T, N, D = x.shape
-    U, dtype = states.shape[2], x.dtype
+    U = states.shape[2]
     if T == 0 or N == 0 or U == 0:
         return reference.recurrent_weight_grads(grad_gates, x, states, reverse, transposed, cell)
     blocks = reference.CELLS[cell]
     width, shift = blocks.weights * U, blocks.shift * U
-    flat = grad_gates.reshape(T * N, width + shift)
-    with_ones = np.empty((T * N, D + 1), dtype)  # the bias's gradient is a column of the product
-    with_ones[:, :D] = x.reshape(T * N, D)
-    with_ones[:, D] = 1
-    before = (states[1:] if reverse else states[:-1]).reshape(T * N, U)
-    of_x, of_h = matmul(flat[:, :width].T, with_ones), matmul(flat[:, shift:].T, before)
-    of_x, bias_x = reference.rolled(of_x[:, :D], -shift), reference.rolled(of_x[:, D], -shift)
-    bias_h = bias_x
-    if shift:
-        bias_h = np.concatenate([bias_x[: width - shift], flat[:, width:].sum(axis=0)])
-    of_x, of_h = (np.ascontiguousarray(grad.T).T if transposed else np.ascontiguousarray(grad) for grad in (of_x, of_h))
-    return of_x, of_h, bias_x, bias_h
+    before = np.ascontiguousarray(states[1:] if reverse else states[:-1])
+    of_x, of_h, sums = weight_grads(
+        np.ascontiguousarray(grad_gates).reshape(T * N, width + shift),
+        np.ascontiguousarray(x).reshape(T * N, D), before.reshape(T * N, U), shift,
+    )  # fmt: skip
+    of_x, bias_x = reference.rolled(of_x, -shift), reference.rolled(sums[:width], -shift)
+    if transposed:
+        of_x, of_h = np.ascontiguousarray(of_x.T).T, np.ascontiguousarray(of_h.T).T
+    return of_x, of_h, bias_x, sums[shift:]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 pytest.importorskip("numba")
 
 from minidl.kernels import reference
-from minidl.kernels.cpu import recurrent, threads
+from minidl.kernels.cpu import recurrent, recurrent_weights, threads
 
 RNG = np.random.default_rng(0)
 
@@ -25,6 +25,7 @@ def two_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     before = threads.get_num_threads()
     threads.set_num_threads(2)
     monkeypatch.setattr(recurrent, "LEAST", 1)
+    monkeypatch.setattr(recurrent_weights, "LEAST", 1)
     yield
     threads.set_num_threads(before)
 
@@ -327,8 +328,9 @@ def test_writes_nothing_outside_its_arrays(
     case = Case(cell, *SIZES[named], dtype, reverse, masked=masked)
     expected = case.results()
     guarded = Guarded()
-    monkeypatch.setattr(recurrent, "np", guarded)
-    monkeypatch.setattr(recurrent, "scratch", guarded.empty)
+    for module in (recurrent, recurrent_weights):
+        monkeypatch.setattr(module, "np", guarded)
+        monkeypatch.setattr(module, "scratch", guarded.empty)
     case.arrays = {name: guarded.array(array) for name, array in case.arrays.items()}
     assert same_bits(case.results(), expected)  # and nothing that was read outside counts
     assert len(guarded.buffers) >= len(case.arrays)
