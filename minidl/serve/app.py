@@ -20,9 +20,9 @@ from minidl.serve.gate import Gate
 from minidl.serve.keys import Keys
 from minidl.serve.model import ServedModel
 from minidl.serve.problems import Problem
+from minidl.serve.routing import DirectRoute, answer
 from minidl.serve.service import Service
 from minidl.serve.settings import Settings
-from minidl.serve.v1 import answer
 
 PAGE = Path(__file__).with_name("page.html")
 
@@ -103,6 +103,7 @@ def create_app(
         service.batcher.close()
 
     app = FastAPI(lifespan=lifespan, redoc_url=None, openapi_url="/openapi.json")
+    app.router.route_class = DirectRoute
     app.state.service = service
     documentation.describe(app, f"minidl: {name}", metadata.version("minidl"), keyed=known is not None)
     app.add_middleware(Gate, settings=chosen, keys=known, metrics=service.metrics, state=service.state)
@@ -116,15 +117,13 @@ def create_app(
 def _add_operation(app: FastAPI, service: Service, keyed: bool) -> None:
     """Add the routes for those who run it, and the page for those who try it."""
 
-    async def healthz() -> Response:
+    async def healthz(request: Request) -> Response:
         return answer({"status": "ok"})
 
-    async def readyz() -> Response:
-        response = answer({"ready": not service.state.draining})
-        response.status_code = 503 if service.state.draining else 200
-        return response
+    async def readyz(request: Request) -> Response:
+        return answer({"ready": not service.state.draining}, 503 if service.state.draining else 200)
 
-    async def metrics() -> Response:
+    async def metrics(request: Request) -> Response:
         return Response(service.metrics.page(), headers={"content-type": service.metrics.content_type})
 
     app.get("/healthz", **documentation.plain("Whether the process lives", "application/json"))(healthz)
@@ -144,7 +143,7 @@ def _add_operation(app: FastAPI, service: Service, keyed: bool) -> None:
         "connect-src 'self'; img-src data:; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
     )
 
-    async def page() -> Response:
+    async def page(request: Request) -> Response:
         return Response(text, media_type="text/html", headers={"content-security-policy": policy})
 
     app.get("/", include_in_schema=False)(page)

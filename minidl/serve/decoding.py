@@ -68,7 +68,8 @@ def as_array(lists: Any, dtype: np.dtype, what: str) -> np.ndarray:
         raise invalid(f"{what}: expected nested lists of numbers, got {kind_of(lists)}")
     _check_depth(lists, what)
     try:
-        array = np.array(lists, dtype=np.float64)
+        with np.errstate(over="ignore"):
+            array = np.array(lists, dtype=dtype if dtype.kind == "f" else np.float64)
     except (ValueError, TypeError, OverflowError):
         _check_numbers(_leaves(lists), what)
         raise invalid(f"{what}: the lists are ragged; expected all lists of one depth to be of one length") from None
@@ -76,7 +77,11 @@ def as_array(lists: Any, dtype: np.dtype, what: str) -> np.ndarray:
     for _ in range(array.ndim - 1):
         leaves = chain.from_iterable(leaves)
     types = _check_numbers(leaves, what)
-    if dtype.kind in "iu" and types == {int} and array.size and abs(array).max() > 2**53:  # floats skip some of these
+    if dtype.kind == "f":
+        if not np.isfinite(array).all():
+            raise invalid(f"{what}: has a number too large for {dtype}", "not_finite")
+        return array
+    if types == {int} and array.size and abs(array).max() > 2**53:  # floats skip some of these
         array = np.array(lists, dtype=object)
     return converted(array, dtype, what)
 

@@ -107,15 +107,15 @@ def server() -> Json:
     return _route("What the service is", "", answer, (401, 429, 503), _PLAIN_ERROR, keyed=True)
 
 
-def model_ready(service: Service) -> Json:
+def model_ready(service: Service, where: str) -> Json:
     """Describe ``/v2/models/{model}/ready``."""
     answer = _object({"name": {"type": "string"}, "ready": {"type": "boolean"}})
     described = _route("Whether the model is ready", "", answer, (404, 503), _PLAIN_ERROR)
     described["responses"][503] = _json(SAID[503], _READINESS)
-    return described | _path(service, described)
+    return described | _path(service, where, described)
 
 
-def model(service: Service) -> Json:
+def model(service: Service, where: str) -> Json:
     """Describe ``/v2/models/{model}``."""
     tensors = {"type": "array", "items": _object(_TENSOR)}
     answer = _object(
@@ -128,10 +128,10 @@ def model(service: Service) -> Json:
         }
     )
     described = _route("What the model takes and gives", "", answer, (401, 404, 429, 503), _PLAIN_ERROR, keyed=True)
-    return described | _path(service, described)
+    return described | _path(service, where, described)
 
 
-def infer(service: Service) -> Json:
+def infer(service: Service, where: str) -> Json:
     """Describe ``/v2/models/{model}/infer``."""
     parameters = {"type": "object"}
     names = [spec.name for spec in service.model.inputs]
@@ -168,7 +168,7 @@ def infer(service: Service) -> Json:
     )
     octets = {"schema": {"type": "string", "format": "binary"}}
     described["responses"][200]["content"]["application/octet-stream"] = octets
-    return described | _path(service, described)
+    return described | _path(service, where, described)
 
 
 def plain(summary: str, media_type: str, *statuses: int) -> Json:
@@ -259,9 +259,11 @@ def _route(
     return {"summary": summary, "description": said, "responses": answers, "openapi_extra": extra, "tags": [tag]}
 
 
-def _path(service: Service, described: Json) -> Json:
-    """Say which names the path takes; without a 422, which FastAPI adds where there are such names."""
-    described["responses"].setdefault(422, _json(SAID[422], _PLAIN_ERROR))
-    name = {"name": "model", "in": "path", "required": True, "schema": {"type": "string", "enum": [service.name]}}
-    described["openapi_extra"]["parameters"] = [name]
+def _path(service: Service, where: str, described: Json) -> Json:
+    """Say which names the path takes."""
+    names = {"model": service.name} | ({"version": "1"} if "{version}" in where else {})
+    described["openapi_extra"]["parameters"] = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "enum": [value]}}
+        for name, value in names.items()
+    ]
     return described

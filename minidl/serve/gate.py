@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import re
 import secrets
@@ -31,6 +32,8 @@ LINGER = 2.0  # seconds in which the rest of a body that is refused is read and 
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _HEALTH = re.compile(r"/healthz|/readyz|/metrics|/v2/health/(live|ready)|/v2/models/[^/]+(/versions/[^/]+)?/ready")
+_PROCESS = secrets.token_hex(4)  # tells the requests of this process from those of others, and of other days
+_numbers = itertools.count(1)
 _KEYED = re.compile(r"/v[12](/.*)?")
 
 
@@ -74,7 +77,7 @@ class Passage:
         self.gate, self.scope, self._receive, self._send = gate, scope, receive, send
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         given = self.headers.get(b"x-request-id", b"")
-        self.id = given.decode() if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+        self.id = given.decode() if _REQUEST_ID.fullmatch(given) else f"{_PROCESS}-{next(_numbers):x}"
         scope["minidl.request_id"] = self.id
         self.started = time.perf_counter()
         self.key: int | None = None
@@ -197,8 +200,7 @@ class Passage:
         seconds = time.perf_counter() - self.started
         route = getattr(self.scope.get("route"), "path", "other")  # not the path, which could be anything
         method = self.scope["method"] if self.scope["method"] in _METHODS else "other"
-        self.gate.metrics.requests.labels(method, route, str(self.status)).inc()
-        self.gate.metrics.latency.labels(route).observe(seconds)
+        self.gate.metrics.answered(method, route, self.status, seconds)
         if log.isEnabledFor(logging.INFO):
             key = "-" if self.key is None or self.key < 0 else str(self.key + 1)
             log.info("request_id=%s key=%s %s %s %d %.1f ms", self.id, key, method, route, self.status, seconds * 1e3)

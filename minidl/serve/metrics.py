@@ -20,6 +20,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
+        self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self.requests = Counter(
             "minidl_requests", "Requests answered.", ["method", "route", "status"], registry=registry
         )
@@ -35,6 +36,15 @@ class Metrics:
             "minidl_requests_active", "Requests in flight.", registry=registry, multiprocess_mode="livesum"
         )
         self.reloads = Counter("minidl_reloads", "Reloads of the model's file.", ["result"], registry=registry)
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count a request."""
+        known = self._known.get((method, route, status))
+        if known is None:  # looking a metric up by its labels costs more than counting
+            known = self.requests.labels(method, route, str(status)), self.latency.labels(route)
+            self._known[method, route, status] = known
+        known[0].inc()
+        known[1].observe(seconds)
 
     def page(self) -> bytes:
         """Return them in Prometheus's text format."""

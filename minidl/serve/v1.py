@@ -6,7 +6,6 @@ import asyncio
 from typing import Any
 
 import numpy as np
-import orjson
 from fastapi import FastAPI, Request, Response
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -14,6 +13,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from minidl.serve import documentation
 from minidl.serve.decoding import an_object, from_json, kind_of
 from minidl.serve.problems import Problem, invalid
+from minidl.serve.routing import answer, body_of, json_of, media_type
 from minidl.serve.service import Service, top_k_of
 
 MOST_PARTS = 8
@@ -23,15 +23,15 @@ def add_routes(app: FastAPI, service: Service) -> None:
     """Add ``/v1`` to an application."""
 
     async def classify(request: Request) -> Response:
-        if media_type(request) == b"multipart/form-data":
-            parts = form_parts(request.headers["content-type"].encode("latin-1"), await request.body())
+        if media_type(request) == "multipart/form-data":
+            parts = form_parts(request.headers["content-type"].encode("latin-1"), await body_of(request))
             unknown = parts.keys() - {"image", "top_k"}
             if unknown or "image" not in parts:
                 raise invalid("the form: expected a file 'image', and perhaps 'top_k'")
             top_k = top_k_of(int_of(parts["top_k"]) if "top_k" in parts else None)
             image = await asyncio.to_thread(service.image_from_file, parts["image"])
         else:
-            body = an_object(from_json(await json_body(request)), ("image", "top_k"), "image")
+            body = an_object(from_json(await json_of(request)), ("image", "top_k"), "image")
             top_k = top_k_of(body.get("top_k"))
             image = await image_of(body["image"])
         return answer(await service.classify(image, top_k))
@@ -44,33 +44,13 @@ def add_routes(app: FastAPI, service: Service) -> None:
         return service.image_from_lists(given)
 
     async def predict(request: Request) -> Response:
-        body = an_object(from_json(await json_body(request)), ("inputs",), "inputs")
+        body = an_object(from_json(await json_of(request)), ("inputs",), "inputs")
         outputs = await service.compute(service.inputs_from_lists(body["inputs"]))
         return answer({"outputs": service.outputs_as_lists(outputs)})
 
     if service.model.classes:
         app.post("/v1/image-classification", **documentation.classify(service))(classify)
     app.post("/v1/predict", **documentation.predict(service))(predict)
-
-
-def answer(content: Any) -> Response:
-    """Return an answer whose JSON may hold arrays."""
-    return Response(orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY), media_type="application/json")
-
-
-async def json_body(request: Request) -> bytes:
-    """Return the body of a request that says it is JSON, or does not say what it is."""
-    given = media_type(request)
-    if given not in (b"application/json", b"") and not given.endswith(b"+json"):
-        raise Problem(415, "unsupported_media_type", "expected Content-Type: application/json")
-    if request.headers.get("content-encoding", "identity") != "identity":
-        raise Problem(415, "unsupported_media_type", "compressed bodies are not taken; send it as it is")
-    return await request.body()
-
-
-def media_type(request: Request) -> bytes:
-    """Return the type of a request's body, without parameters; empty if it is not said."""
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower().encode("latin-1")
 
 
 def int_of(text: bytes) -> int | None:

@@ -15,8 +15,8 @@ from minidl.serve import documentation
 from minidl.serve.decoding import an_object, as_array, converted, from_json, kind_of
 from minidl.serve.model import Spec
 from minidl.serve.problems import Problem, invalid
+from minidl.serve.routing import answer, body_of
 from minidl.serve.service import Service
-from minidl.serve.v1 import answer
 
 VERSION = "1"
 HEADER = "inference-header-content-length"
@@ -42,26 +42,24 @@ _NAMES = {dtype: name for name, dtype in DATATYPES.items()}
 def add_routes(app: FastAPI, service: Service) -> None:
     """Add ``/v2`` to an application."""
 
-    async def live() -> Response:
+    async def live(request: Request) -> Response:
         return answer({"live": True})
 
-    async def ready() -> Response:
+    async def ready(request: Request) -> Response:
         return readiness({"ready": not service.state.draining})
 
-    async def server() -> Response:
+    async def server(request: Request) -> Response:
         return answer({"name": "minidl", "version": metadata.version("minidl"), "extensions": ["binary_tensor_data"]})
 
-    async def model_ready(model: str, version: str = VERSION) -> Response:
-        check(model, version)
+    async def model_ready(request: Request) -> Response:
+        check(**request.path_params)
         return readiness({"name": service.name, "ready": not service.state.draining})
 
     def readiness(body: dict[str, Any]) -> Response:
-        response = answer(body)
-        response.status_code = 503 if service.state.draining else 200
-        return response
+        return answer(body, 503 if service.state.draining else 200)
 
-    async def model(model: str, version: str = VERSION) -> Response:
-        check(model, version)
+    async def model(request: Request) -> Response:
+        check(**request.path_params)
         return answer(
             {
                 "name": service.name,
@@ -72,12 +70,9 @@ def add_routes(app: FastAPI, service: Service) -> None:
             }
         )
 
-    async def infer(request: Request, model: str, version: str = VERSION) -> Response:
-        check(model, version)
-        encoding = request.headers.get("content-encoding", "identity")
-        if encoding != "identity":
-            raise Problem(415, "unsupported_media_type", "compressed bodies are not taken; send it as it is")
-        asked, tensors = split(await request.body(), request.headers.get(HEADER))
+    async def infer(request: Request) -> Response:
+        check(**request.path_params)
+        asked, tensors = split(await body_of(request), request.headers.get(HEADER))
         arrays = service.checked(inputs_of(asked, tensors, service.model.inputs))
         wanted = outputs_of(asked, service.model.outputs)
         outputs = await service.compute(arrays)
@@ -87,8 +82,8 @@ def add_routes(app: FastAPI, service: Service) -> None:
             head["id"] = asked["id"]
         return tensors_as_answer(head, [(name, by_name[name], binary) for name, binary in wanted.items()])
 
-    def check(name: str, version: str) -> None:
-        if name != service.name:
+    def check(model: str, version: str = VERSION) -> None:
+        if model != service.name:
             raise Problem(404, "not_found", f"there is one model here, and it is called {service.name}")
         if version != VERSION:
             raise Problem(404, "not_found", f"there is one version of {service.name} here, and it is {VERSION}")
@@ -97,9 +92,9 @@ def add_routes(app: FastAPI, service: Service) -> None:
     app.get("/v2/health/ready", **documentation.health("ready"))(ready)
     app.get("/v2", **documentation.server())(server)
     for where in ("/v2/models/{model}", "/v2/models/{model}/versions/{version}"):
-        app.get(where + "/ready", **documentation.model_ready(service))(model_ready)
-        app.get(where, **documentation.model(service))(model)
-        app.post(where + "/infer", **documentation.infer(service))(infer)
+        app.get(where + "/ready", **documentation.model_ready(service, where))(model_ready)
+        app.get(where, **documentation.model(service, where))(model)
+        app.post(where + "/infer", **documentation.infer(service, where))(infer)
 
 
 def described(spec: Spec) -> dict[str, Any]:
