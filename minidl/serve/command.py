@@ -123,6 +123,8 @@ def read_labels(file: str | os.PathLike[str]) -> list[str]:
 
 def bind(host: str, port: int) -> socket.socket:
     """Return a socket that listens; port 0 is any that is free."""
+    if port > 65535:
+        raise ArgumentError(f"serve: --port {port}: expected 0 to 65535")
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     except (socket.gaierror, UnicodeError) as error:

@@ -13,6 +13,13 @@ from minidl.serve.service import Service
 
 Json = dict[str, Any]
 
+#: What the Open Inference Protocol calls the dtypes.
+DATATYPES = [
+    "BOOL",
+    *(f"{kind}{bits}" for kind in ("UINT", "INT") for bits in (8, 16, 32, 64)),
+    *(f"FP{bits}" for bits in (16, 32, 64)),
+]
+
 #: What may happen to any request that has a key and a body.
 COMMON = (400, 401, 408, 413, 415, 422, 429, 500, 503, 504)
 
@@ -135,7 +142,7 @@ def infer(service: Service, where: str) -> Json:
     """Describe ``/v2/models/{model}/infer``."""
     parameters = {"type": "object"}
     names = [spec.name for spec in service.model.inputs]
-    tensor = {**_TENSOR, "name": {"type": "string", "enum": names}}
+    tensor = {**_TENSOR, "name": {"type": "string", "enum": names}, "datatype": {"type": "string", "enum": DATATYPES}}
     given = _object({**tensor, "data": {"type": "array"}, "parameters": parameters}, [*tensor])
     wanted = _object({"name": {"type": "string"}, "parameters": parameters}, ["name"])
     body = _object(

@@ -15,6 +15,7 @@ from minidl.backend import to_numpy
 from minidl.errors import ArgumentError, DTypeError, FormatError, MiniDLError, StateError
 from minidl.formats import load
 from minidl.keras.models import Model
+from minidl.keras.names import clear_session
 from minidl.keras.saving import load_model, load_weights
 from minidl.keras.structure import flatten, map_structure
 from minidl.nn.module import Module
@@ -136,7 +137,7 @@ class ServedModel:
 
     def _forward(self, arrays: list[np.ndarray]) -> list[np.ndarray]:
         tensors = [from_numpy(x) for x in arrays]
-        with no_grad():
+        with no_grad(), np.errstate(all="ignore"):  # what is not finite is looked for in the outputs
             if self._structure is None:
                 result = self.model(*tensors)
             else:
@@ -228,6 +229,7 @@ def _made(factory: str) -> Module:
         make = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
         raise ArgumentError(f"serve: --factory {factory}: expected package.module:name ({error})") from error
+    clear_session()  # layers are called the same each time, as in the file with their weights
     model = make()
     if not isinstance(model, Module):
         raise ArgumentError(f"serve: --factory {factory}: made a {type(model).__name__}, not a model")
