@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
@@ -70,7 +71,8 @@ def classify(service: Service) -> Json:
     }
     top_k = {"type": ["integer", "null"], "minimum": 1, "description": "How many labels to return; all by default."}
     body = _object({"image": image, "top_k": top_k}, ["image"])
-    form = _object({"image": {"type": "string", "format": "binary"}, "top_k": {"type": "integer", "minimum": 1}})
+    count = {"type": "integer", "minimum": 1}
+    form = _object({"image": {"type": "string", "format": "binary"}, "top_k": count}, ["image"])
     answer = _object(
         {
             "labels": {"type": "array", "items": {"type": "string"}},
@@ -81,14 +83,17 @@ def classify(service: Service) -> Json:
         "Say what an image shows",
         "The labels of the classes, the best first, and how confident the model is of each.",
         answer,
-        body={"application/json": {"schema": body}, "multipart/form-data": {"schema": form}},
+        body={
+            "application/json": {"schema": body},
+            "multipart/form-data": {"schema": form, "encoding": {"image": {"contentType": "image/png, image/jpeg"}}},
+        },
     )
 
 
 def predict(service: Service) -> Json:
     """Describe ``/v1/predict``."""
     specs = service.model.inputs
-    inputs = {spec.name: _lists((None, *spec.shape), _number(spec.dtype.kind)) for spec in specs}
+    inputs = {spec.name: _lists((None, *spec.shape), _number(spec.dtype)) for spec in specs}
     by_name = _object(inputs)
     taken = by_name if len(specs) > 1 else {"anyOf": [inputs[specs[0].name], by_name]}
     outputs = {spec.name: _lists((None, *spec.shape), {"type": "number"}) for spec in service.model.outputs}
@@ -236,8 +241,10 @@ def _lists(shape: Sequence[int | None], number: Json) -> Json:
     return described
 
 
-def _number(kind: str) -> Json:
-    return {"type": "integer"} if kind in "iu" else {"type": "number"}
+def _number(dtype: np.dtype) -> Json:
+    if dtype.kind in "iu":
+        return {"type": "integer", "minimum": int(np.iinfo(dtype).min), "maximum": int(np.iinfo(dtype).max)}
+    return {"type": "number", "minimum": float(np.finfo(dtype).min), "maximum": float(np.finfo(dtype).max)}
 
 
 def _json(said: str, schema: Json) -> Json:

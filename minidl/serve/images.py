@@ -61,7 +61,7 @@ def preprocess_image(
     --------
     >>> import numpy as np
     >>> paper = np.full((56, 56), 255, np.uint8)
-    >>> paper[8:48, 26:30] = 0  # a one in ink
+    >>> paper[8:48, 24:32] = 0  # a one in ink
     >>> image = preprocess_image(paper)
     >>> len(image), len(image[0]), image[0][0], image[14][13]
     (28, 28, 0.0, 1.0)

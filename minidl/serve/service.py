@@ -178,6 +178,8 @@ def top_k_of(value: Any) -> int | None:
     """Return a ``top_k`` after a look at it."""
     if value is None:
         return None
+    if isinstance(value, float) and value.is_integer():
+        return top_k_of(int(value))  # to JSON 3.0 is an integer
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         what = value if isinstance(value, int) else kind_of(value)
         raise invalid(f"top_k: expected an integer from 1 up, got {what}")

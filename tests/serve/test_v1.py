@@ -16,6 +16,7 @@ import pytest
 from minidl import keras
 from minidl.errors import ArgumentError
 from minidl.serve import create_app, preprocess_image
+from minidl.serve.model import ServedModel
 from tests.serve.live import BEARER, KEY, Live, classifier, png, running
 
 IMAGE = "/v1/image-classification"
@@ -69,8 +70,8 @@ def test_a_file_in_base64_and_in_a_form() -> None:
         assert jpeg.status_code == 200
 
 
-@pytest.mark.parametrize(("top_k", "count"), [(1, 1), (3, 3), (10, 10), (1000, 10), (None, 10)])
-def test_top_k(live: Live, top_k: int | None, count: int) -> None:
+@pytest.mark.parametrize(("top_k", "count"), [(1, 1), (3, 3), (10, 10), (1000, 10), (2.0, 2), (None, 10)])
+def test_top_k(live: Live, top_k: float | None, count: int) -> None:
     body = live.post(IMAGE, json={"image": (pixels() / 255).tolist(), "top_k": top_k}).json()
     assert len(body["labels"]) == len(body["confidences"]) == count
     assert body["confidences"] == sorted(body["confidences"], reverse=True)
@@ -353,6 +354,16 @@ def test_a_fault_of_the_service_is_a_500_that_says_nothing(caplog: pytest.LogCap
 def test_arguments_that_are_refused(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ArgumentError, match=re.escape(message)):
         create_app(MODEL, **arguments)
+
+
+def test_a_model_that_clients_would_notice_does_not_take_its_place() -> None:
+    service = create_app(MODEL, warm_up=False).state.service
+    before = service.model
+    with pytest.raises(ArgumentError, match="has other inputs or outputs than the one it should replace"):
+        service.replace(ServedModel(classifier(classes=9)))
+    assert service.model is before
+    service.replace(ServedModel(classifier(seed=1)))
+    assert service.model is not before
 
 
 def test_its_thread_ends_with_the_service() -> None:
