@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import importlib.util
 import os
 import platform
 import sys
@@ -19,7 +20,7 @@ from minidl import kernels
 from minidl.backend import cupy
 from minidl.errors import DataError, DeviceError, MiniDLError, NumericalWarning, StateError
 from minidl.examples import EXAMPLES
-from minidl.examples.report import Report, aligned, results
+from minidl.examples.report import Example, Report, aligned, results
 from minidl.examples.warm_up import warm_up
 from minidl.training.callbacks.progress import say
 
@@ -151,6 +152,7 @@ def natural(least: int) -> Callable[[str], int]:
 def reproduce(arguments: argparse.Namespace) -> None:
     """Train examples one after the other, then print the table of what they reached."""
     names = list(dict.fromkeys(arguments.names)) or list(EXAMPLES)
+    left_out = [name for name in names if not arguments.names and not arguments.list and lacks(EXAMPLES[name])]
     unknown = [name for name in names if name not in EXAMPLES]
     if unknown:
         arguments.parser.error(f"no example is named {', '.join(unknown)}; there are: {', '.join(EXAMPLES)}")
@@ -163,12 +165,20 @@ def reproduce(arguments: argparse.Namespace) -> None:
     with warnings_as_lines():
         for name in names:
             example = EXAMPLES[name]
+            if name in left_out:
+                print(f"{name}: left out: it needs more packages; pip install 'minidl[serve]'\n")
+                continue
             print(f"{name}: document {example.document}: {example.title}")
             reports.append((example, Report(name, arguments.out)))
             epochs = arguments.epochs or (example.quick if arguments.quick else example.epochs)
             example.run(reports[-1][1], epochs=epochs, seed=arguments.seed)
             print()
     print(results(reports))
+
+
+def lacks(example: Example) -> bool:
+    """Whether something is not installed that an example needs."""
+    return any(importlib.util.find_spec(name) is None for name in example.needs)
 
 
 def check_writable(folder: Path) -> None:
