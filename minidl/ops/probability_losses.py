@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from minidl.autograd import Operation
 from minidl.backend import quiet
 from minidl.errors import ShapeError
 from minidl.ops.arguments import normalize_axis, shape_of, takes_tensors
 from minidl.ops.class_losses import LabelLoss, as_batch, checked_labels
+from minidl.ops.losses import check_reduction
 from minidl.ops.powers import log
 from minidl.ops.selection import clip, where
 from minidl.ops.shape import moveaxis, unsqueeze
@@ -99,13 +102,36 @@ def categorical_crossentropy(input: Any, target: Any, dim: int = -1) -> Tensor: 
 
 class SparseCategoricalCrossentropy(LabelLoss):
     @quiet
-    def forward(self, x: Any, labels: Any, counts: Any) -> Any:
-        p = self.look_up(x, labels, counts, None) / x.sum(axis=1)
+    def forward(self, x: Any, labels: Any, counts: Any, reduction: str = "none") -> Any:
+        xp = self.xp
+        right, total = self.look_up(x, labels, counts, None), x.sum(axis=1)  # (N, d1, ...)
+        p = right / total
+        bounded = xp.minimum(xp.maximum(p, LOW), HIGH)
+        inside = p == bounded  # elsewhere the slope is 0
+        if counts is not None:
+            inside &= counts
         self.save(x)
-        return self.reduced(-self.xp.log(self.xp.clip(p, LOW, HIGH)), "none")
+        self.parts = right, total, inside
+        return self.reduced(-xp.log(bounded), reduction)
 
     def backward(self, grad: Any) -> Any:
         (x,) = self.saved
+        return self._recorded(x, grad) if self.recording else self._plain(x, grad)
+
+    def _plain(self, x: Any, grad: Any) -> Any:
+        """Return the gradient, of which only the labels' own entries differ from sample to sample."""
+        xp, (right, total, inside) = self.xp, self.parts
+        grad = grad / self.divisor
+        if xp is not np or not inside.all():  # on a GPU, to look would be to wait
+            grad = grad * inside
+            right, total = xp.where(inside, right, 1), xp.where(inside, total, 1)
+        grad_x = xp.empty_like(x)
+        grad_x[...] = (grad / total)[:, None]
+        grad_x[self.at] -= grad / right
+        return grad_x
+
+    def _recorded(self, x: Any, grad: Any) -> Any:
+        """Return the same, by operations that can be differentiated."""
         chosen = self.wanted()
         right = (x * chosen).sum(axis=1, keepdims=True)
         total = x.sum(axis=1, keepdims=True)
@@ -121,6 +147,7 @@ def sparse_categorical_crossentropy(
     target: Any,
     dim: int = -1,
     ignore_index: int | None = None,
+    reduction: str = "none",
 ) -> Tensor:
     r"""Return the cross entropy between predicted probabilities of classes and the right classes, for each sample.
 
@@ -139,10 +166,12 @@ def sparse_categorical_crossentropy(
         The axis of the classes. NumPy's ``axis`` is accepted.
     ignore_index : int, optional
         A label that does not count: its loss is 0.
+    reduction : {"none", "mean", "sum"}
+        ``"mean"`` is over the labels that count.
 
     Returns
     -------
-    Tensor, the shape of ``target``
+    Tensor, the shape of ``target``, or () if reduced
 
     Raises
     ------
@@ -152,6 +181,8 @@ def sparse_categorical_crossentropy(
         If the labels are not integers.
     RangeError
         If a label is not one of the classes, or there is no axis ``dim``.
+    ArgumentError
+        If the reduction is unknown.
 
     Examples
     --------
@@ -165,9 +196,10 @@ def sparse_categorical_crossentropy(
     ``keras.ops.sparse_categorical_crossentropy``.
     """
     name = "sparse_categorical_crossentropy"
+    check_reduction(reduction, name)
     axis = normalize_axis(dim, input.ndim, name)
     x = moveaxis(input, axis, 1) if axis > 1 or (axis == 0 and input.ndim > 1) else input
     labels, counts = checked_labels(x, target, name, ignore_index)
     batch, labels, counts = as_batch(x, labels, counts)
-    out = SparseCategoricalCrossentropy.apply(batch, labels=labels, counts=counts)
-    return out.reshape(()) if x.ndim == 1 else out
+    out = SparseCategoricalCrossentropy.apply(batch, labels=labels, counts=counts, reduction=reduction)
+    return out.reshape(()) if x.ndim == 1 and reduction == "none" else out

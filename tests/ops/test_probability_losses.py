@@ -9,7 +9,7 @@ import pytest
 
 import minidl
 from minidl import ops
-from minidl.errors import DTypeError, RangeError, ShapeError
+from minidl.errors import ArgumentError, DTypeError, RangeError, ShapeError
 from tests.ops.harness import (  # noqa: F401
     Case,
     positive,
@@ -100,6 +100,25 @@ CASES = [
         lambda x, y: np.where(y == 3, 0, sparse_np(x, y)),
     ),
     Case("sparse_categorical_crossentropy", ops.sparse_categorical_crossentropy, [positive(4), np.array(2)], sparse_np),
+    Case(
+        "sparse_categorical_crossentropy",
+        lambda x, y: ops.sparse_categorical_crossentropy(x, y, reduction="mean"),
+        [positive(2, 3, 4), DEEP],
+        lambda x, y: sparse_np(x, y).mean(),
+        lambda x, y: sparse_torch(x, y).mean(),
+    ),
+    Case(
+        "sparse_categorical_crossentropy",
+        lambda x, y: ops.sparse_categorical_crossentropy(x, y, ignore_index=3, reduction="mean"),
+        [positive(5, 4), LABELS],
+        lambda x, y: sparse_np(x, y)[y != 3].mean(),
+    ),
+    Case(
+        "sparse_categorical_crossentropy",
+        lambda x, y: ops.sparse_categorical_crossentropy(x, y, ignore_index=3, reduction="sum"),
+        [positive(5, 4), LABELS],
+        lambda x, y: sparse_np(x, y)[y != 3].sum(),
+    ),
 ]
 
 
@@ -121,6 +140,28 @@ def test_bounds_cut_off_values_and_slopes_as_in_pytorch(labels: list[int]) -> No
     for got in (run(ops.sparse_categorical_crossentropy, x, y), run(ops.categorical_crossentropy, x, np.eye(4)[y])):
         np.testing.assert_allclose(got[0], want.detach().numpy(), rtol=1e-12)
         np.testing.assert_allclose(got[1], t.grad.numpy(), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
+@pytest.mark.parametrize("ignored", [None, 1])
+@pytest.mark.parametrize(
+    "row", [[0.0, 0, 0, 0], [1, 0, 0, 0], [0, 1, 0, 0], [-1, 2, 0, 0], [np.nan, 1, 0, 0], [4, 1, 2, 1]]
+)
+def test_both_orders_have_one_slope(row: list[float], ignored: int | None, reduction: str) -> None:
+    """The rule that writes where the labels are, and the one that can be differentiated."""
+    x = np.stack([[0.1, 0.2, 0.3, 0.4], row, [0.25] * 4])
+    for labels in ([0, 1, 2], [1, 0, 1]):
+        slopes = []
+        for create_graph in (False, True):
+            t = minidl.tensor(x, requires_grad=True)
+            losses = ops.sparse_categorical_crossentropy(
+                t, minidl.tensor(labels), ignore_index=ignored, reduction=reduction
+            )
+            slopes += minidl.grad(losses.sum(), t, create_graph=create_graph)
+        plain, recorded = (slope.detach().numpy() for slope in slopes)
+        clean = ~np.isnan(recorded)  # what cannot be predicted by NaN has no slope by the one, and may by the other
+        np.testing.assert_allclose(plain[clean], recorded[clean], rtol=1e-12, atol=1e-15)
+        assert not np.isnan(plain[[0, 2]]).any()
 
 
 def test_a_certain_mistake_costs_sixteen_and_has_no_slope() -> None:
@@ -166,3 +207,5 @@ def test_shapes_and_labels_that_do_not_fit() -> None:
         ops.sparse_categorical_crossentropy(x, minidl.tensor([0.0, 1.0]))
     with pytest.raises(RangeError, match="categorical_crossentropy"):
         ops.categorical_crossentropy(x, x, dim=2)
+    with pytest.raises(ArgumentError, match=r"sparse_categorical_crossentropy: .*reduction"):
+        ops.sparse_categorical_crossentropy(x, minidl.tensor([0, 1]), reduction="median")

@@ -303,10 +303,14 @@ def sparse_categorical_crossentropy(
     name = "sparse_categorical_crossentropy"
     labels, prediction = labelled(y_true, y_pred, axis, name)
     if from_logits:
-        scores = prediction if prediction.ndim < 3 else ops.moveaxis(prediction, axis, 1)
-        return ops.cross_entropy(scores, labels, ignore_index=ignore_class, reduction="none")
+        return ops.cross_entropy(label_scores(prediction, axis), labels, ignore_index=ignore_class, reduction="none")
     warn_of_logits(prediction, name, "softmax")
     return ops.sparse_categorical_crossentropy(prediction, labels, axis, ignore_class)
+
+
+def label_scores(prediction: Any, axis: int) -> Any:
+    """Return logits with the classes where :func:`minidl.ops.cross_entropy` has them."""
+    return prediction if prediction.ndim < 3 else ops.moveaxis(prediction, axis, 1)
 
 
 @builtin(MODULE)

@@ -10,7 +10,7 @@ from minidl import ops
 from minidl.autograd import Variable, cast
 from minidl.backend import as_dtype, default_dtype
 from minidl.errors import ArgumentError, ShapeError, StateError
-from minidl.keras.losses.regression import MEANS
+from minidl.keras.losses.means import MEANS
 from minidl.keras.losses.targets import as_prediction, as_target, same_rank
 from minidl.keras.serialization import deserialize_keras_object, serialize_keras_object, snake_case
 
@@ -165,7 +165,7 @@ class LossFunctionWrapper(Loss):
         self.fn = fn
         self.settings = kwargs
         cls = type(self)
-        plain = cls.call is LossFunctionWrapper.call and cls.mask is LossFunctionWrapper.mask and not kwargs
+        plain = cls.call is LossFunctionWrapper.call and cls.mask is LossFunctionWrapper.mask
         self._mean = next((mean for known, mean in MEANS if plain and known is fn), None)
 
     def __getattr__(self, name: str) -> Any:
@@ -183,7 +183,7 @@ class LossFunctionWrapper(Loss):
         """Return the mean of what ``call`` returns, if there is a shorter way to it; else None."""
         if self._mean is None or not y_pred.array.size or not y_pred.array.ndim:
             return None
-        return self._mean(y_true, y_pred)
+        return self._mean(y_true, y_pred, **self.settings)
 
     def mask(self, y_true: Any, values: Any) -> Any:
         """Return which labels are not those of the class to ignore; None if all count."""

@@ -369,17 +369,3 @@ def kl_divergence(y_true: Any, y_pred: Any) -> Tensor:
     target, prediction = paired(y_true, y_pred, "kl_divergence")
     target, prediction = (ops.clip(x, EPSILON, 1) for x in (target, prediction))
     return (target * ops.log(target / prediction)).sum(-1)
-
-
-def _mean_of_squares(y_true: Any, y_pred: Any) -> Tensor:
-    target, prediction = paired(y_true, y_pred, "mean_squared_error")
-    return ops.mse_loss(prediction, target)
-
-
-def _mean_of_sizes(y_true: Any, y_pred: Any) -> Tensor:
-    target, prediction = paired(y_true, y_pred, "mean_absolute_error")
-    return ops.l1_loss(prediction, target)
-
-
-#: Functions whose values all have the same share in their mean, with what gives that mean in one operation.
-MEANS = (mean_squared_error, _mean_of_squares), (mean_absolute_error, _mean_of_sizes)

@@ -87,3 +87,14 @@ def test_the_loss_of_a_step_is_the_mean_of_its_values(loss: Any, shape: tuple[in
     ones = np.ones(shape[:-1] or (1,), np.float32)
     if len(shape) > 1:  # with weights, by way of the values
         assert given(target, prediction, ones).item() == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("settings", [{}, {"from_logits": True}, {"ignore_class": 1}, {"axis": 1}])
+@pytest.mark.parametrize("batch", [(6,), (5, 4), (5, 2, 3)])
+def test_the_loss_of_labels_is_the_mean_of_its_values(settings: dict[str, Any], batch: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(0)
+    prediction = np.moveaxis(rng.dirichlet(np.ones(3), batch), -1, settings.get("axis", -1))
+    labels = rng.integers(0, 3, batch)
+    values = keras.losses.sparse_categorical_crossentropy(labels, prediction, **settings).numpy()
+    expected = values[labels != settings["ignore_class"]].mean() if "ignore_class" in settings else values.mean()
+    assert keras.losses.SparseCategoricalCrossentropy(**settings)(labels, prediction).item() == pytest.approx(expected)
