@@ -70,10 +70,9 @@ class Case:
         )  # fmt: skip
         weights = recurrent_weights if module is recurrent else reference
         grad_x = weights.recurrent_input_grad(grad_gates, of["weight_ih"], self.cell)
-        found = {
-            "grad_x": grad_x, "states": states, "cells": cells, "grad_gates": grad_gates, "grad_h": grad_h, "grad_c": grad_c,
-            "weight_ih": grads[0], "weight_hh": grads[1], "bias_ih": grads[2], "bias_hh": grads[3],
-        }  # fmt: skip
+        names = "states cells grad_gates grad_x grad_h grad_c weight_ih weight_hh bias_ih bias_hh".split()
+        arrays = states, cells, grad_gates, grad_x, grad_h, grad_c, *grads
+        found = dict(zip(names, arrays, strict=True))
         assert [name for name, array in found.items() if array is None] == ["cells", "grad_c"] * (self.cell != "lstm")
         return {name: array for name, array in found.items() if array is not None}
 
