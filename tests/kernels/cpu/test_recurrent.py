@@ -70,7 +70,18 @@ class Case:
         )  # fmt: skip
         weights = recurrent_weights if module is recurrent else reference
         grad_x = weights.recurrent_input_grad(grad_gates, of["weight_ih"], self.cell)
-        names = "states cells grad_gates grad_x grad_h grad_c weight_ih weight_hh bias_ih bias_hh".split()
+        names = [
+            "states",
+            "cells",
+            "grad_gates",
+            "grad_x",
+            "grad_h",
+            "grad_c",
+            "weight_ih",
+            "weight_hh",
+            "bias_ih",
+            "bias_hh",
+        ]
         arrays = states, cells, grad_gates, grad_x, grad_h, grad_c, *grads
         found = dict(zip(names, arrays, strict=True))
         assert [name for name, array in found.items() if array is None] == ["cells", "grad_c"] * (self.cell != "lstm")
