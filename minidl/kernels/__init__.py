@@ -52,7 +52,7 @@ conv2d_input_grad = either(reference.conv2d_input_grad, "convolution", large_inp
 conv2d_weight_grad = either(reference.conv2d_weight_grad, "convolution_filters", large_weight_grad)
 
 # A sequence costs the reference a dozen calls of NumPy a step, whatever its size: this is where 10 steps of 8 sequences
-# through 16 units lie. Its three kernels are chosen alike.
+# through 16 units lie. Its kernels are chosen alike, but for the input's gradient, which is a product.
 LEAST_UNITS = 1000  # steps x sequences x units
 
 recurrent_forward = either(
@@ -62,6 +62,11 @@ recurrent_forward = either(
 )
 recurrent_backward = either(
     reference.recurrent_backward, "recurrent", lambda grad_output, *rest: grad_output.size >= LEAST_UNITS
+)
+recurrent_input_grad = either(
+    reference.recurrent_input_grad,
+    "recurrent_weights",
+    lambda grad_gates, weight_ih, *rest: grad_gates.size * weight_ih.shape[1] >= LEAST_MULTIPLICATIONS,
 )
 recurrent_weight_grads = either(
     reference.recurrent_weight_grads,

@@ -14,7 +14,6 @@ from minidl.autograd import Operation, Variable, grad
 from minidl.backend import namespace, quiet
 from minidl.errors import ArgumentError, ShapeError
 from minidl.kernels.reference.recurrent import CELLS as BLOCKS
-from minidl.kernels.reference.recurrent import rolled
 from minidl.ops.activations import relu
 from minidl.ops.arguments import takes_tensors
 from minidl.ops.conversion import clone
@@ -249,10 +248,7 @@ class _Layer(Operation, register=False):
         )
         grad_x, grads = None, (None,) * 4
         if self.needs[0]:
-            T, N, D = x.shape
-            shift = grad_gates.shape[2] - len(weight_ih)
-            of_x = grad_gates.reshape(T * N, grad_gates.shape[2])[:, : len(weight_ih)]
-            grad_x = kernels.matmul(of_x, rolled(weight_ih, shift)).reshape(T, N, D)
+            grad_x = kernels.recurrent_input_grad(grad_gates, weight_ih, cell)
         if True in self.needs[1 + self.states :]:
             transposed = weight_hh.strides[0] < weight_hh.strides[1]
             grads = kernels.recurrent_weight_grads(grad_gates, x, states, reverse, transposed, cell)

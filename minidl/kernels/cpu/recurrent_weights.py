@@ -1,4 +1,4 @@
-r"""The gradients of a recurrent layer's weights: products over all steps of all sequences, T * N of them.
+r"""The gradients of a recurrent layer's weights and input: products over all steps of all sequences, T * N of them.
 
 Each column of the gates' gradients meets each feature of the input and each unit of the state before::
 
@@ -11,7 +11,8 @@ Each column of the gates' gradients meets each feature of the input and each uni
       └──────────────┘    └────────────┘  └──────────────────────┘
 
 A general product would pack the gradients, by far the largest of the three, once for each of the others, and column by
-column, from memory that lies apart; here they are packed once, in the order in which they lie in memory.
+column, from memory that lies apart; here they are packed once, in the order in which they lie in memory. For the
+input's gradient, which has few columns, they are not packed at all.
 """
 
 from __future__ import annotations
@@ -24,19 +25,22 @@ from numba import types
 from minidl.kernels.cpu.compiler import VECTOR_BYTES, helper, intrinsic, kernel
 from minidl.kernels.cpu.gemm import _block as block_size
 from minidl.kernels.cpu.gemm import _corner as corner
+from minidl.kernels.cpu.gemm import matmul
 from minidl.kernels.cpu.memory import scratch
-from minidl.kernels.cpu.packing import copy_vector
+from minidl.kernels.cpu.packing import copy_vector, pack
 from minidl.kernels.cpu.pool import run, shared_out
 from minidl.kernels.cpu.threads import parts_for
 from minidl.kernels.cpu.vectors import ACCUMULATE, ROWS, VECTORS, Emitter, lanes, microkernel
+from minidl.kernels.reference import recurrent as reference
 
-__all__ = ["weight_grads"]
+__all__ = ["recurrent_input_grad", "weight_grads"]
 
 STEPS = 320  # of the long sum: the packed rows of x and states take 200 kB where there are 160 columns of float32
+INPUT_BYTES = 2**18  # of weight_ih, up to which it stays in a core's cache
 GROUP = 16 * ROWS  # columns of the gates that are packed together
 LEAST = 2e6  # floating-point operations that are worth a thread
 
-multiply = microkernel(ROWS, VECTORS)
+multiply, multiply_rows = microkernel(ROWS, VECTORS), microkernel(ROWS, VECTORS, a="rows")
 
 
 @intrinsic
@@ -154,3 +158,49 @@ def weight_grads(grads: Any, x: Any, before: Any, shift: int) -> tuple[Any, Any,
         weight_grads_share, parts, grads, corner(x), corner(before), shift, of_x, of_h, sums, buffer, room, most
     )  # fmt: skip
     return of_x, of_h, sums
+
+
+@kernel
+def input_grad_share(part: int, parts: int, grads: Any, width: int, panels: Any, out: Any) -> None:
+    """Compute this part's rows; the last tile reaches back over rows of the one before, which it computes again."""
+    if shared_out(part, parts):
+        return
+    (rows, D), G, across = out.shape, grads.shape[1], VECTORS * lanes(panels)
+    tiles = (rows + ROWS - 1) // ROWS
+    for tile in range(tiles * part // parts, tiles * (part + 1) // parts):
+        row = min(tile * ROWS, rows - ROWS)
+        for column in range(0, D, across):
+            multiply_rows(
+                width, grads, row * G, G, panels, column * width, out, row * D + column, D, ROWS, D - column, 0,
+                panels, 0,
+            )  # fmt: skip
+
+
+def recurrent_input_grad(grad_gates: Any, weight_ih: Any, cell: str) -> Any:
+    """Return the gradient of the input: arguments and result as in the reference."""
+    T, N, G = grad_gates.shape
+    (width, D), dtype = weight_ih.shape, grad_gates.dtype
+    if T * N < ROWS or weight_ih.nbytes > INPUT_BYTES or not D:
+        weight = reference.rolled(weight_ih, G - width)
+        return matmul(grad_gates.reshape(T * N, G)[:, :width], weight).reshape(T, N, D)
+    weight = np.ascontiguousarray(reference.rolled(weight_ih, G - width))
+    across = VECTORS * VECTOR_BYTES // dtype.itemsize
+    panels = scratch(-(-D // across) * across * width + across, dtype)
+    run(pack_weight, 1, corner(weight), width, D, panels)
+    out = np.empty((T, N, D), dtype)
+    parts = parts_for(2 * T * N * width * D, LEAST)
+    grads = np.ascontiguousarray(grad_gates).reshape(T * N, G)
+    run(input_grad_share, parts, grads, width, panels, out.reshape(T * N, D))
+    return out
+
+
+@kernel
+def pack_weight(part: int, parts: int, weight: Any, rows: int, columns: int, panels: Any) -> None:
+    """Write a contiguous matrix as panels."""
+    if shared_out(part, parts):
+        return
+    across = VECTORS * lanes(panels)
+    for column in range(0, columns, across):
+        pack(
+            weight, column, 1, columns, min(across, columns - column), rows, panels, column * rows, across
+        )  # fmt: skip

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from minidl.backend import namespace
 
-__all__ = ["recurrent_backward", "recurrent_forward", "recurrent_weight_grads"]
+__all__ = ["recurrent_backward", "recurrent_forward", "recurrent_input_grad", "recurrent_weight_grads"]
 
 
 class Blocks(NamedTuple):
@@ -227,6 +227,14 @@ def recurrent_backward(
         grad_h = grad_z[:, shift:] @ weight_hh + direct
         grad_c = new_grad_c
     return grad_gates, grad_h, grad_c
+
+
+def recurrent_input_grad(grad_gates: Any, weight_ih: Any, cell: str) -> Any:
+    """Return the gradient (T, N, D) of a recurrent layer's input, from what :func:`recurrent_backward` returned."""
+    T, N, G = grad_gates.shape
+    width, D = weight_ih.shape
+    of_x = grad_gates.reshape(T * N, G)[:, :width]
+    return (of_x @ rolled(weight_ih, G - width)).reshape(T, N, D)
 
 
 def recurrent_weight_grads(

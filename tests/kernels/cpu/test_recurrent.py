@@ -68,10 +68,22 @@ class Case:
         grads = module.recurrent_weight_grads(
             grad_gates, of["x"], states, self.reverse, self.transposed, self.cell
         )  # fmt: skip
-        found = {
-            "states": states, "cells": cells, "grad_gates": grad_gates, "grad_h": grad_h, "grad_c": grad_c,
-            "weight_ih": grads[0], "weight_hh": grads[1], "bias_ih": grads[2], "bias_hh": grads[3],
-        }  # fmt: skip
+        weights = recurrent_weights if module is recurrent else reference
+        grad_x = weights.recurrent_input_grad(grad_gates, of["weight_ih"], self.cell)
+        names = [
+            "states",
+            "cells",
+            "grad_gates",
+            "grad_x",
+            "grad_h",
+            "grad_c",
+            "weight_ih",
+            "weight_hh",
+            "bias_ih",
+            "bias_hh",
+        ]
+        arrays = states, cells, grad_gates, grad_x, grad_h, grad_c, *grads
+        found = dict(zip(names, arrays, strict=True))
         assert [name for name, array in found.items() if array is None] == ["cells", "grad_c"] * (self.cell != "lstm")
         return {name: array for name, array in found.items() if array is not None}
 
@@ -358,6 +370,7 @@ def test_matches_pytorch(cell: str, named: str, reverse: bool) -> None:
     states = got["states"]
     pairs = [(states[:-1] if reverse else states[1:], output)]
     pairs += [(got[f"grad_{name}"], of[name].grad) for name in names]
+    pairs += [(got["grad_x"], of["x"].grad)]
     pairs += [(got[name], of[name].grad) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
     for mine, theirs in pairs:
         array = theirs.detach().numpy()
