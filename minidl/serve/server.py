@@ -42,6 +42,14 @@ class Protocol(HttpToolsProtocol):
         self._stop_waiting()
         super().connection_lost(exc)
 
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Answer a client that said all it had to say, and listens: without this it would be cut off."""
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete or cycle.more_body or self.pipeline:
+            return False
+        cycle.keep_alive = False
+        return True
+
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
             return
@@ -59,7 +67,7 @@ class Protocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def send_400_response(self, msg: str) -> None:
-        self._refuse(400, "bad_request", "this is not HTTP/1.1")
+        self._refuse(400, "bad_request", "this is no request that HTTP knows")
 
     def _wait_for_headers(self) -> None:
         self._waiting = self.loop.call_later(self.settings.header_timeout, self._headers_late)

@@ -143,8 +143,8 @@ def test_minidl_does_not_load_it() -> None:
 class Load:
     """Clients that ask all the time, each over connections of its own; they remember what they got."""
 
-    def __init__(self, url: str, count: int = 2) -> None:
-        self.url = url
+    def __init__(self, url: str, count: int = 2, pause: float = 0.005) -> None:
+        self.url, self.pause = url, pause
         self.outcomes: list[tuple[float, float, Any]] = []  # begun, ended, status or error
         self.outputs: set[float] = set()
         self._stop = threading.Event()
@@ -164,7 +164,7 @@ class Load:
                     outcome = error
                     time.sleep(0.02)
                 self.outcomes.append((begun, time.monotonic(), outcome))
-                time.sleep(0.005)
+                time.sleep(self.pause)
 
     def __enter__(self) -> Load:
         for thread in self.threads:
@@ -177,7 +177,7 @@ class Load:
             thread.join()
 
     def has_answers(self, count: int = 20) -> None:
-        until = time.monotonic() + 30
+        until = time.monotonic() + 120
         while len(self.outcomes) < count:
             assert time.monotonic() < until
             time.sleep(0.01)

@@ -125,6 +125,11 @@ def test_what_is_no_http(live: Live, data: bytes) -> None:
     assert set(body) == {"error"}
 
 
+def test_a_client_that_has_said_all_and_listens_is_answered(live: Live) -> None:
+    status, headers, _ = parsed(live.raw(request(), close=True))
+    assert (status, headers["connection"]) == (200, "close")
+
+
 def test_clients_that_go_away(live: Live) -> None:
     for data in (b"", b"POST", request(GOOD[:50], length=len(GOOD)), request()):
         with socket.create_connection(("127.0.0.1", live.port)) as connection:
