@@ -29,9 +29,7 @@ import numpy as np
 
 from minidl.kernels.cpu import recurrent_cells as cells_of
 from minidl.kernels.cpu.compiler import VECTOR_BYTES, VECTOR_REGISTERS, helper, kernel
-from minidl.kernels.cpu.gemm import _corner as corner
-from minidl.kernels.cpu.gemm import _regular as regular
-from minidl.kernels.cpu.gemm import affine, matmul
+from minidl.kernels.cpu.gemm import affine, corner, matmul, regular
 from minidl.kernels.cpu.memory import scratch
 from minidl.kernels.cpu.packing import element, pack
 from minidl.kernels.cpu.pool import run, shared_out

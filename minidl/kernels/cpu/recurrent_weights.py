@@ -23,9 +23,7 @@ import numpy as np
 from numba import types
 
 from minidl.kernels.cpu.compiler import VECTOR_BYTES, helper, intrinsic, kernel
-from minidl.kernels.cpu.gemm import _block as block_size
-from minidl.kernels.cpu.gemm import _corner as corner
-from minidl.kernels.cpu.gemm import matmul
+from minidl.kernels.cpu.gemm import block_size, corner, matmul
 from minidl.kernels.cpu.memory import scratch
 from minidl.kernels.cpu.packing import copy_vector, pack
 from minidl.kernels.cpu.pool import run, shared_out
