@@ -1,8 +1,10 @@
-"""The command line: ``minidl reproduce`` trains the documents' examples, ``minidl info`` tells what there is."""
+"""The command line: ``minidl reproduce`` trains the documents' examples, ``minidl serve`` serves a model over HTTP."""
 
 from __future__ import annotations
 
 import argparse
+import importlib
+import importlib.util
 import os
 import platform
 import sys
@@ -16,9 +18,9 @@ from typing import Any
 
 from minidl import kernels
 from minidl.backend import cupy
-from minidl.errors import DataError, DeviceError, MiniDLError, NumericalWarning
+from minidl.errors import DataError, DeviceError, MiniDLError, NumericalWarning, StateError
 from minidl.examples import EXAMPLES
-from minidl.examples.report import Report, aligned, results
+from minidl.examples.report import Example, Report, aligned, results
 from minidl.examples.warm_up import warm_up
 from minidl.training.callbacks.progress import say
 
@@ -74,12 +76,65 @@ def build_parser() -> argparse.ArgumentParser:
     reproduce_parser.add_argument("--list", action="store_true", help="list the examples and stop")
     reproduce_parser.set_defaults(command=reproduce, parser=reproduce_parser)
 
+    add_serve(commands)
+
     info_parser = commands.add_parser("info", help="versions, devices and folders: what to put into a bug report")
     info_parser.add_argument(
         "--warm-up", action="store_true", help="compile the kernels now, into the cache, for every later process"
     )
     info_parser.set_defaults(command=info)
     return parser
+
+
+def add_serve(commands: Any) -> None:
+    """Add ``minidl serve``; the defaults of what is left out are those of ``minidl.serve.settings.Settings``."""
+    parser = commands.add_parser(
+        "serve", help="put a saved model behind an HTTP API", description="Put a saved model behind an HTTP API."
+    )
+    parser.add_argument("model", metavar="MODEL", help="a file: .h5 or .keras; weights alone with --factory")
+    parser.add_argument("--labels", type=Path, metavar="FILE", help="names of the classes, one a line")
+    parser.add_argument("--name", help="the model's, in /v2 (default: the file's)")
+    parser.add_argument("--factory", metavar="MODULE:NAME", help="what makes the model that the weights are for")
+    parser.add_argument("--input-shape", type=natural(1), nargs="+", metavar="N", help="of one sample, as 1 28 28")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen at (default: 127.0.0.1)")
+    parser.add_argument("--port", type=natural(0), default=8000, help="0 for any that is free (default: 8000)")
+    parser.add_argument("--workers", type=natural(1), default=1, help="processes that share the port (default: 1)")
+
+    keys = parser.add_argument_group("keys", "in the environment variable MINIDL_API_KEYS, or in a file")
+    keys.add_argument("--keys-file", type=Path, metavar="FILE", help="one a line, as it is or as sha256:HASH")
+    keys.add_argument("--insecure-no-auth", action="store_true", help="let everybody in")
+    keys.add_argument("--rate-limit", type=float, default=0.0, help="requests a second, for each key and process")
+
+    images = parser.add_argument_group("images", "(pixel - MEAN) / STD goes into the model; pixels are from 0 to 1")
+    images.add_argument("--mean", type=float, default=0.0)
+    images.add_argument("--std", type=float, default=1.0)
+
+    batches = parser.add_argument_group("batches")
+    batches.add_argument("--max-batch", type=natural(1), default=32, help="samples; 1 for none (default: 32)")
+    batches.add_argument("--max-wait-ms", type=float, default=2.0, help="for company (default: 2)")
+    batches.add_argument("--max-queue", type=natural(1), default=1024, help="samples that may wait (default: 1024)")
+
+    limits = parser.add_argument_group("limits")
+    limits.add_argument("--max-body", type=natural(1), default=4 << 20, help="bytes (default: 4194304)")
+    limits.add_argument("--max-pixels", type=natural(1), default=16_000_000, help="of an image (default: 16000000)")
+    limits.add_argument("--max-requests", type=natural(1), default=512, help="in flight (default: 512)")
+    limits.add_argument("--max-connections", type=natural(1), default=1024, help="(default: 1024)")
+    limits.add_argument("--header-timeout", type=float, default=10.0, help="seconds (default: 10)")
+    limits.add_argument("--body-timeout", type=float, default=10.0, help="seconds (default: 10)")
+    limits.add_argument("--request-timeout", type=float, default=30.0, help="seconds (default: 30)")
+    limits.add_argument("--drain", type=float, default=1.0, help="seconds from SIGTERM to closing (default: 1)")
+    parser.set_defaults(command=serve)
+
+
+def serve(arguments: argparse.Namespace) -> None:
+    """Serve a model over HTTP; what that takes is loaded now, and only if it is installed."""
+    try:
+        command = importlib.import_module("minidl.serve.command")
+    except ModuleNotFoundError as error:
+        raise StateError(
+            f"serve: {error.name} is not installed; the service needs the extra 'serve': pip install 'minidl[serve]'"
+        ) from error
+    command.serve(arguments)
 
 
 def natural(least: int) -> Callable[[str], int]:
@@ -97,6 +152,7 @@ def natural(least: int) -> Callable[[str], int]:
 def reproduce(arguments: argparse.Namespace) -> None:
     """Train examples one after the other, then print the table of what they reached."""
     names = list(dict.fromkeys(arguments.names)) or list(EXAMPLES)
+    left_out = [name for name in names if not arguments.names and not arguments.list and lacks(EXAMPLES[name])]
     unknown = [name for name in names if name not in EXAMPLES]
     if unknown:
         arguments.parser.error(f"no example is named {', '.join(unknown)}; there are: {', '.join(EXAMPLES)}")
@@ -109,12 +165,20 @@ def reproduce(arguments: argparse.Namespace) -> None:
     with warnings_as_lines():
         for name in names:
             example = EXAMPLES[name]
+            if name in left_out:
+                print(f"{name}: left out: it needs more packages; pip install 'minidl[serve]'\n")
+                continue
             print(f"{name}: document {example.document}: {example.title}")
             reports.append((example, Report(name, arguments.out)))
             epochs = arguments.epochs or (example.quick if arguments.quick else example.epochs)
             example.run(reports[-1][1], epochs=epochs, seed=arguments.seed)
             print()
     print(results(reports))
+
+
+def lacks(example: Example) -> bool:
+    """Whether something is not installed that an example needs."""
+    return any(importlib.util.find_spec(name) is None for name in example.needs)
 
 
 def check_writable(folder: Path) -> None:

@@ -24,6 +24,14 @@ def rng() -> np.random.Generator:
     return np.random.default_rng(0)
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what takes long, unless it is asked for."""
+    if not config.getoption("markexpr"):
+        for item in items:
+            if item.get_closest_marker("slow"):
+                item.add_marker(pytest.mark.skip(reason="takes long; run it with: pytest -m slow"))
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a check that takes ``case`` once for each of its module's CASES."""
     if "case" in metafunc.fixturenames and hasattr(metafunc.module, "CASES"):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import importlib.util
 import inspect
 import re
 import subprocess
@@ -61,6 +62,7 @@ PUBLIC_MODULES = [
     "minidl.ops",
     "minidl.optim",
     "minidl.optim.lr_scheduler",
+    *(["minidl.serve"] if importlib.util.find_spec("fastapi") else []),  # an extra
     "minidl.training",
     "minidl.training.callbacks",
     "minidl.training.metrics",

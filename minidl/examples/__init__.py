@@ -1,6 +1,6 @@
 """The documents' examples: each trains what its document describes, on data that comes with the package."""
 
-from minidl.examples import cnn_classifier, dense_classifier, dense_regression, lstm_classifier, simple_cnn
+from minidl.examples import cnn_classifier, dense_classifier, dense_regression, lstm_classifier, service, simple_cnn
 from minidl.examples.report import Example
 
 #: Every example by the name that ``minidl reproduce`` takes.
@@ -14,4 +14,5 @@ EXAMPLES: dict[str, Example] = {
     ),
     "cnn-classifier": Example("002", "a convolutional network reads digits", cnn_classifier.run),
     "dense-classifier": Example("003", "a dense network reads digits", dense_classifier.run, quick=3),
+    "service": Example("004", "a network behind an API, and a client that asks it", service.run, needs=service.NEEDS),
 }

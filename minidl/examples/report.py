@@ -29,6 +29,8 @@ class Example(NamedTuple):
         ``run(report, epochs, seed)``.
     epochs, quick : int
         How long it trains, and how long for ``--quick``. Its goals are for ``epochs``.
+    needs : tuple of str
+        Packages that minidl itself does without: where one is missing, it is left out, unless it is asked for by name.
     """
 
     document: str
@@ -36,6 +38,7 @@ class Example(NamedTuple):
     run: Callable[..., None]
     epochs: int = 10
     quick: int = 1
+    needs: tuple[str, ...] = ()
 
 
 @dataclass
@@ -191,8 +194,8 @@ def results(examples: Iterable[tuple[Example, Report]]) -> str:
     short = False
     for example, report in examples:
         for log in report.logs:
-            trained = f"{len(log.history.epoch):,}"
-            if len(log.history.epoch) < example.epochs:
+            trained = f"{len(log.history.epoch):,}" if log.history.epoch else "-"
+            if 0 < len(log.history.epoch) < example.epochs:
                 short, trained = True, f"{trained} of {example.epochs:,}"
             figure = f"{log.figure:.4f}" if log.figure >= 1e-3 else f"{log.figure:.1e}"
             seconds = f"{log.seconds:.1f}"

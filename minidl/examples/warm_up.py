@@ -56,9 +56,9 @@ def train_images() -> None:
 
 
 def train_sequences() -> None:
-    layer = nn.LSTM(32, 64)
-    output, _ = layer(ops.tensor(images(20, 32, 32)))
-    output.sum().backward()
+    for layer in (nn.LSTM(32, 64), nn.GRU(32, 64), nn.RNN(32, 64)):
+        output, _ = layer(ops.tensor(images(20, 32, 32)))
+        output.sum().backward()
 
 
 def train_keras() -> None:

@@ -11,11 +11,11 @@ from minidl.kernels import reference
 from minidl.kernels.cpu.threads import get_num_threads, set_num_threads
 from minidl.kernels.dispatch import active, either
 from minidl.kernels.reference import *
+from minidl.kernels.settings import use_winograd, uses_winograd
 
 # Convolutions win from a few images of a classroom's first layer on: below, calling the kernel costs as much as NumPy.
 # Kernels of one pixel are a plain matrix product, which the reference does without unfolding anything (8 x 256 x 28 x
-# 28 to 64: 3.1 ms against 4.4); and where a stride skips three of four pixels, their zeros cost the image's gradient
-# more than unfolding (8 x 64 x 56 x 56 to 128: 36 ms against 23).
+# 28 to 64: 3.1 ms against 4.4).
 LEAST_PRODUCTS = 2**17
 
 
@@ -38,8 +38,8 @@ def large_convolution(
 def large_input_grad(grad: Any, weight: Any, size: Any, stride: Any, padding: Any, dilation: Any, groups: int) -> bool:
     """Whether the compiled gradient of a convolution's image wins."""
     products = grad.size // max(1, weight.shape[0]) * weight.size
-    zeros = stride[0] * stride[1] >= 4 or weight.shape[2:] == (1, 1)
-    return products >= LEAST_PRODUCTS and (groups > 1 or not zeros)
+    phases = stride[0] * stride[1]  # each is a convolution of its own
+    return products >= phases * LEAST_PRODUCTS and (weight.shape[2:] != (1, 1) or groups > 1)
 
 
 def large_weight_grad(x: Any, grad: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, groups: int) -> bool:
@@ -52,13 +52,26 @@ conv2d_input_grad = either(reference.conv2d_input_grad, "convolution", large_inp
 conv2d_weight_grad = either(reference.conv2d_weight_grad, "convolution_filters", large_weight_grad)
 
 # A sequence costs the reference a dozen calls of NumPy a step, whatever its size: this is where 10 steps of 8 sequences
-# through 16 units lie. Its three kernels are chosen alike.
+# through 16 units lie. Its kernels are chosen alike, but for the input's gradient, which is a product.
 LEAST_UNITS = 1000  # steps x sequences x units
 
-lstm = either(reference.lstm, "recurrent", lambda x, h, *rest: x.shape[0] * h.shape[0] * h.shape[1] >= LEAST_UNITS)
-lstm_grad = either(reference.lstm_grad, "recurrent", lambda grad_output, *rest: grad_output.size >= LEAST_UNITS)
-lstm_weight_grads = either(
-    reference.lstm_weight_grads, "recurrent", lambda grad_gates, *rest: grad_gates.size >= 4 * LEAST_UNITS
+recurrent_forward = either(
+    reference.recurrent_forward,
+    "recurrent",
+    lambda x, h, *rest: x.shape[0] * h.shape[0] * h.shape[1] >= LEAST_UNITS,
+)
+recurrent_backward = either(
+    reference.recurrent_backward, "recurrent", lambda grad_output, *rest: grad_output.size >= LEAST_UNITS
+)
+recurrent_input_grad = either(
+    reference.recurrent_input_grad,
+    "recurrent_weights",
+    lambda grad_gates, weight_ih, *rest: grad_gates.size * weight_ih.shape[1] >= LEAST_MULTIPLICATIONS,
+)
+recurrent_weight_grads = either(
+    reference.recurrent_weight_grads,
+    "recurrent",
+    lambda grad_gates, x, states, *rest: len(x) * states[0].size >= LEAST_UNITS,
 )
 
 # Pooling costs the reference a pass over the image for each cell of the window; small images are soon done either way.
@@ -99,6 +112,8 @@ LEAST_SIDE = 16  # of the result: for a few rows or columns, packing costs more 
 
 def large_product(x: Any, y: Any, bias: Any = None, relu: bool = False) -> bool:
     """Whether compiling and packing pay for a product (..., M, K) @ (..., K, N) of arrays of one type."""
+    if x.ndim == y.ndim == 2 and x.size * y.shape[1] < LEAST_MULTIPLICATIONS:  # most often, and looked up fastest
+        return False
     if type(y) is not type(x) or x.dtype != y.dtype or x.ndim < 2 or y.ndim < 2:
         return False
     M, N = x.shape[-2], y.shape[-1]

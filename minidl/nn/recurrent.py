@@ -15,6 +15,9 @@ from minidl.errors import ArgumentError, DTypeError, ShapeError
 from minidl.nn import init
 from minidl.nn.linear import check_counts, empty_parameter
 from minidl.nn.module import Module
+from minidl.nn.utils import rnn
+from minidl.nn.utils.rnn import PackedSequence
+from minidl.ops.recurrent import check_nonlinearity
 
 Weights = tuple[Any, Any, Any, Any]  # weight_ih, weight_hh, bias_ih, bias_hh
 
@@ -86,6 +89,8 @@ class _Recurrent(Module):
         """Do nothing: PyTorch's code may call it, for the sake of its GPU library."""
 
     def forward(self, x: Any, hx: Any = None) -> Any:
+        if isinstance(x, PackedSequence):
+            return self._forward_packed(x, hx)
         name = type(self).__name__
         if x.ndim not in (2, 3) or x.shape[-1] != self.input_size:
             layout = "(N, T, D)" if self.batch_first else "(T, N, D)"
@@ -98,7 +103,38 @@ class _Recurrent(Module):
             x = ops.unsqueeze(x, 1)  # (T, D) -> (T, 1, D)
         elif self.batch_first:
             x = ops.swapaxes(x, 0, 1)  # (N, T, D) -> (T, N, D)
-        starts = self._starts(x, hx, batched)
+        x, finals = self._all_layers(x, self._starts(x, hx, batched))
+        if not batched:
+            x = ops.squeeze(x, 1)  # (T, 1, U) -> (T, U)
+            finals = [ops.squeeze(state, 1) for state in finals]
+        elif self.batch_first:
+            x = ops.swapaxes(x, 0, 1)  # (T, N, U) -> (N, T, U)
+        return x, tuple(finals) if len(finals) > 1 else finals[0]
+
+    def _forward_packed(self, packed: PackedSequence, hx: Any) -> Any:
+        """Run sequences of several lengths: padded, and with a mask. States are in the caller's order."""
+        name, data = type(self).__name__, packed.data
+        if data.ndim != 2 or data.shape[1] != self.input_size:
+            raise ShapeError(
+                f"{name}: the packed steps have shape {tuple(data.shape)}; expected (steps, D) with D = "
+                f"{self.input_size}; give the layer the input_size that they have"
+            )
+        present = rnn.steps_present(packed.batch_sizes)  # (T, N)
+        x = rnn.padded(data, present)  # (T, N, D)
+        starts = self._starts(x, hx, True)
+        if hx is not None and packed.sorted_indices is not None:
+            starts = [ops.index_select(state, 1, packed.sorted_indices) for state in starts]
+        x, finals = self._all_layers(x, starts, present)
+        if packed.unsorted_indices is not None:
+            finals = [ops.index_select(state, 1, packed.unsorted_indices) for state in finals]
+        output = PackedSequence(rnn.packed(x, present), *packed[1:])
+        return output, tuple(finals) if len(finals) > 1 else finals[0]
+
+    def _all_layers(self, x: Any, starts: list[Any], mask: Any = None) -> tuple[Any, list[Any]]:
+        """Return the output (T, N, directions * U) of the last layer, and the states of all (layers, N, U) in the end.
+
+        Where the ``mask`` (T, N) is False, a sequence has no step.
+        """
         ends = []
         for layer in range(self.num_layers):
             outputs = []
@@ -106,20 +142,13 @@ class _Recurrent(Module):
                 k = layer * self.directions + direction
                 found = [getattr(self, weight) for weight in self._names[k]]
                 weights = (*found,) if self.bias else (*found, None, None)
-                output, *end = self._run(x, [start[k] for start in starts], weights, direction == 1)
+                output, *end = self._run(x, [start[k] for start in starts], weights, direction == 1, mask)
                 outputs.append(output)
                 ends.append(end)
             x = outputs[0] if len(outputs) == 1 else ops.cat(outputs, -1)  # (T, N, U) or (T, N, 2U)
             if self.dropout and self.training and layer < self.num_layers - 1:
                 x = ops.dropout(x, self.dropout)
-        if not batched:
-            x = ops.squeeze(x, 1)  # (T, 1, U) -> (T, U)
-        elif self.batch_first:
-            x = ops.swapaxes(x, 0, 1)  # (T, N, U) -> (N, T, U)
-        finals = tuple(ops.stack(list(state)) for state in zip(*ends, strict=True))  # (layers * directions, N, U)
-        if not batched:
-            finals = tuple(ops.squeeze(state, 1) for state in finals)
-        return x, finals if len(self.states) > 1 else finals[0]
+        return x, [ops.stack(list(state)) for state in zip(*ends, strict=True)]
 
     def _starts(self, x: Any, hx: Any, batched: bool) -> list[Any]:
         """Return the states to start from, each (layers * directions, N, U); zeros if none are given."""
@@ -142,17 +171,8 @@ class _Recurrent(Module):
                 )
         return given if batched else [ops.unsqueeze(state, 1) for state in given]
 
-    def _run(self, x: Any, start: list[Any], weights: Weights, reverse: bool) -> tuple[Any, ...]:
+    def _run(self, x: Any, start: list[Any], weights: Weights, reverse: bool, mask: Any) -> tuple[Any, ...]:
         """Return the output (T, N, U) of one layer in one direction, and its states in the end."""
-        steps = ops.unbind(x)
-        state = start[0]
-        outputs = []
-        for step in reversed(steps) if reverse else steps:
-            state = self._step(step, state, weights)
-            outputs.append(state)
-        return ops.stack(outputs[::-1] if reverse else outputs), state
-
-    def _step(self, x: Any, state: Any, weights: Weights) -> Any:
         raise NotImplementedError
 
     def extra_repr(self) -> str:
@@ -175,9 +195,6 @@ class LSTM(_Recurrent):
         g_t &= \tanh(W_{ig} x_t + b_{ig} + W_{hg} h_{t-1} + b_{hg}) \\
         c_t &= f_t \odot c_{t-1} + i_t \odot g_t \\
         h_t &= o_t \odot \tanh(c_t)
-
-    A layer computes its whole sequence at once, which is fast but can be differentiated only once; see
-    :class:`LSTMCell`.
 
     Parameters
     ----------
@@ -209,7 +226,8 @@ class LSTM(_Recurrent):
 
     Shape
     -----
-    Input : (T, N, D), or (N, T, D) with ``batch_first``, or (T, D) without a batch; and optionally (h0, c0), each
+    Input : (T, N, D), or (N, T, D) with ``batch_first``, or (T, D) without a batch, or a
+        ``PackedSequence`` of sequences of several lengths (``minidl.nn.utils.rnn``); and optionally (h0, c0), each
         (layers * directions, N, U)
     Output : (T, N, directions * U), laid out as the input; and (h_n, c_n), as (h0, c0)
 
@@ -219,8 +237,6 @@ class LSTM(_Recurrent):
         If an argument is out of range, or ``proj_size`` is not 0.
     ShapeError
         When called, if the input or a state does not fit.
-    GradError
-        If its gradient is to be differentiated again.
 
     Examples
     --------
@@ -259,9 +275,9 @@ class LSTM(_Recurrent):
             )
         super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device, dtype)
 
-    def _run(self, x: Any, start: list[Any], weights: Weights, reverse: bool) -> tuple[Any, ...]:
+    def _run(self, x: Any, start: list[Any], weights: Weights, reverse: bool, mask: Any) -> tuple[Any, ...]:
         h, c = start
-        return ops.lstm_layer(x, h, c, *weights, reverse)
+        return ops.lstm_layer(x, h, c, *weights, reverse=reverse, mask=mask)
 
 
 class GRU(_Recurrent):
@@ -300,7 +316,8 @@ class GRU(_Recurrent):
 
     Shape
     -----
-    Input : (T, N, D), or (N, T, D) with ``batch_first``, or (T, D) without a batch; and optionally h0,
+    Input : (T, N, D), or (N, T, D) with ``batch_first``, or (T, D) without a batch, or a
+        ``PackedSequence`` of sequences of several lengths (``minidl.nn.utils.rnn``); and optionally h0,
         (layers * directions, N, U)
     Output : (T, N, directions * U), laid out as the input; and h_n, as h0
 
@@ -340,8 +357,8 @@ class GRU(_Recurrent):
     ) -> None:
         super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device, dtype)
 
-    def _step(self, x: Any, state: Any, weights: Weights) -> Any:
-        return ops.gru_cell(x, state, *weights)
+    def _run(self, x: Any, start: list[Any], weights: Weights, reverse: bool, mask: Any) -> tuple[Any, ...]:
+        return ops.gru_layer(x, start[0], *weights, reverse=reverse, mask=mask)
 
 
 class RNN(_Recurrent):
@@ -378,7 +395,8 @@ class RNN(_Recurrent):
 
     Shape
     -----
-    Input : (T, N, D), or (N, T, D) with ``batch_first``, or (T, D) without a batch; and optionally h0,
+    Input : (T, N, D), or (N, T, D) with ``batch_first``, or (T, D) without a batch, or a
+        ``PackedSequence`` of sequences of several lengths (``minidl.nn.utils.rnn``); and optionally h0,
         (layers * directions, N, U)
     Output : (T, N, directions * U), laid out as the input; and h_n, as h0
 
@@ -421,14 +439,8 @@ class RNN(_Recurrent):
         super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device, dtype)
         self.nonlinearity = nonlinearity
 
-    def _step(self, x: Any, state: Any, weights: Weights) -> Any:
-        return ops.rnn_cell(x, state, *weights, self.nonlinearity)
-
-
-def check_nonlinearity(name: str, nonlinearity: str) -> None:
-    """Raise an ArgumentError unless it is one that a simple recurrent layer has."""
-    if nonlinearity not in ("tanh", "relu"):
-        raise ArgumentError(f"{name}: nonlinearity={nonlinearity!r}; expected 'tanh' or 'relu'")
+    def _run(self, x: Any, start: list[Any], weights: Weights, reverse: bool, mask: Any) -> tuple[Any, ...]:
+        return ops.rnn_layer(x, start[0], *weights, nonlinearity=self.nonlinearity, reverse=reverse, mask=mask)
 
 
 class _Cell(Module):

@@ -38,6 +38,10 @@ BLOCK = 16384  # elements: of a bucket of small parameters, and of a block of a 
 SAVED_A_CALL, SAVED_AN_ELEMENT = 5e-6, 3e-9
 LOADING, LOADED = 0.8, 0.1
 
+#: Each how many steps NumPy's rules replace moments that are too small for a normal number by 0: those of a unit that
+#: has died shrink for ever, and a CPU takes a hundred cycles for an operation on one (001's step: 39 us, and then 95).
+SETTLING = 64
+
 #: What each hyperparameter may be: from where, up to where, and whether that end is excluded.
 LIMITS: dict[str, tuple[float, float, bool]] = {
     "lr": (0.0, float("inf"), False),
@@ -381,6 +385,8 @@ class Optimizer:
             if shrink != 1:
                 p *= shrink
             p -= delta
+        if state["step"] % SETTLING == 0:
+            settle(xp, slots)
         param.bump()
 
     def _scratch_arrays(self, xp: Any, like: Any, size: int) -> Any:
@@ -621,6 +627,15 @@ class _Bucket:
                 array *= shrink
             array -= view
             p.bump()
+        if self.states[0]["step"] % SETTLING == 0:
+            settle(self.xp, self.flat)
+
+
+def settle(xp: Any, moments: Iterable[Any]) -> None:
+    """Replace what is too small for a normal number by 0, in place; on the CPU alone: a GPU loses no time on it."""
+    if xp is np:
+        for x in moments:
+            x[np.abs(x) < np.finfo(x.dtype).smallest_normal] = 0
 
 
 def decays(group: Mapping[str, Any]) -> tuple[bool, float]:

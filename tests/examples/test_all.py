@@ -25,11 +25,13 @@ FILES = {
     "dense-regression": ["dense-regression-1.h5", "dense-regression-2.h5"],
     "cnn-classifier": ["cnn-classifier.h5"],
     "dense-classifier": ["dense-classifier.h5"],
+    "service": [],  # which trains nothing of its own: see tests/serve/test_document.py
 }
+TRAINED = [name for name in FILES if FILES[name]]
 pytestmark = pytest.mark.usefixtures("few_digits")
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize("name", TRAINED)
 def test_an_example_from_beginning_to_end(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "new" / "runs"
     assert cli.main(["reproduce", name, "--epochs", "1", "--out", str(out)]) == 0
@@ -101,7 +103,7 @@ def test_a_warning_is_one_line_said_once(tmp_path: Path, capsys: pytest.CaptureF
     assert errors == ""
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize("name", TRAINED)
 @pytest.mark.filterwarnings("ignore:mean_squared_error")
 def test_a_seed_repeats_a_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Report, "picture", lambda *_: None)
@@ -126,13 +128,23 @@ def test_quick_trains_for_less(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
             log.epoch(val_accuracy=0.5)
 
     for name, example in EXAMPLES.items():
-        monkeypatch.setitem(EXAMPLES, name, example._replace(run=note))
+        monkeypatch.setitem(EXAMPLES, name, example._replace(run=note, needs=()))
     assert cli.main(["reproduce", "--quick", "--out", str(tmp_path)]) == 0
-    assert list(asked) == list(FILES)
+    assert list(asked) == list(FILES) == list(EXAMPLES)
     assert asked.pop("dense-regression") == 1000  # in full: it takes no longer than a look at the digits
     assert all(epochs < 10 for epochs in asked.values())
     assert cli.main(["reproduce", "--out", str(tmp_path)]) == 0
     assert asked == dict.fromkeys(FILES, 10) | {"dense-regression": 1000}
+
+
+def test_what_lacks_packages_is_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in set(TRAINED) - {"dense-classifier"}:
+        monkeypatch.delitem(EXAMPLES, name)
+    monkeypatch.setitem(EXAMPLES, "service", EXAMPLES["service"]._replace(needs=("no_such_package",)))
+    assert cli.main(["reproduce", "--epochs", "1", "--out", str(tmp_path)]) == 0
+    assert "service: left out: it needs more packages; pip install 'minidl[serve]'" in capsys.readouterr().out
 
 
 def test_without_matplotlib_it_says_how_to_get_pictures(

@@ -172,34 +172,57 @@ def test_adaptive_pooling(dtype: str, size: tuple[int, int]) -> None:
         np.testing.assert_allclose((grad_x * x).sum(), (grad * average).sum(), rtol=1e-4, atol=1e-4)
 
 
+def sigmoid(z: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-z))
+
+
+def lstm_step(x: np.ndarray, h: np.ndarray, c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    i, f, g, o = np.split(x + h, 4, axis=1)
+    c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+    return sigmoid(o) * np.tanh(c), c
+
+
+def gru_step(x: np.ndarray, h: np.ndarray, state: np.ndarray) -> np.ndarray:
+    (xr, xz, xn), (hr, hz, hn) = np.split(x, 3, axis=1), np.split(h, 3, axis=1)
+    z = sigmoid(xz + hz)
+    return (1 - z) * np.tanh(xn + sigmoid(xr + hr) * hn) + z * state
+
+
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 @pytest.mark.parametrize("reverse", [False, True])
-def test_lstm(dtype: str, reverse: bool) -> None:
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("cell", ["lstm", "gru", "tanh", "relu"])
+def test_recurrent_cells(cell: str, masked: bool, reverse: bool, dtype: str) -> None:
     T, N, D, U = 5, 3, 4, 2
-    shapes = [(T, N, D), (N, U), (N, U), (4 * U, D), (4 * U, U), (4 * U,)]
+    G = {"lstm": 4, "gru": 3}.get(cell, 1) * U
+    shapes = [(T, N, D), (N, U), (N, U), (G, D), (G, U), (G,), (G,)]
     arrays = [RNG.standard_normal(shape).astype(dtype) for shape in shapes]
-    x, h, c, weight_ih, weight_hh, bias = (a.astype("f8") for a in arrays)
-    sigmoid = lambda z: 1 / (1 + np.exp(-z))  # noqa: E731
+    mask = RNG.random((T, N)) < 0.6 if masked else np.ones((T, N), bool)
+    x, h, c, weight_ih, weight_hh, bias_ih, bias_hh = (a.astype("f8") for a in arrays)
     want = np.zeros((T, N, U))
     for t in reversed(range(T)) if reverse else range(T):
-        i, f, g, o = np.split(x[t] @ weight_ih.T + h @ weight_hh.T + bias, 4, axis=1)
-        c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
-        h = want[t] = sigmoid(o) * np.tanh(c)
+        of_x, of_h = x[t] @ weight_ih.T + bias_ih, h @ weight_hh.T + bias_hh
+        if cell == "lstm":
+            new_h, new_c = lstm_step(of_x, of_h, c)
+            c = np.where(mask[t][:, None], new_c, c)
+        elif cell == "gru":
+            new_h = gru_step(of_x, of_h, h)
+        else:
+            new_h = np.tanh(of_x + of_h) if cell == "tanh" else np.maximum(of_x + of_h, 0)
+        h = want[t] = np.where(mask[t][:, None], new_h, h)
     tolerance = 1e-5 if dtype == "f4" else 1e-12
     for layout in range(4):
         given = [relayouts(a)[layout] for a in arrays]
-        output, last_h, last_c, _, cells = kernels.lstm(*given, reverse)
-        assert {a.dtype for a in (output, last_h, last_c, cells)} == {np.dtype(dtype)}
-        for got, expected in ((output, want), (last_h, h), (last_c, c), (cells[0 if reverse else -1], c)):
-            np.testing.assert_allclose(got, expected, rtol=tolerance, atol=tolerance)
-
-
-@pytest.mark.parametrize("reverse", [False, True])
-def test_previous_states(reverse: bool) -> None:
-    states, first = np.arange(1.0, 4.0).reshape(3, 1, 1), np.zeros((1, 1))
-    want = [2, 3, 0] if reverse else [0, 1, 2]
-    assert kernels.previous_states(states, first, reverse).ravel().tolist() == want
-    assert kernels.previous_states(states[:0], first, reverse).shape == (0, 1, 1)
+        if cell != "lstm":
+            given[2] = None
+        states, cells, gates = kernels.recurrent_forward(*given, mask if masked else None, reverse, cell)
+        output, first, last = (states[:-1], -1, 0) if reverse else (states[1:], 0, -1)
+        assert states.dtype == gates.dtype == dtype
+        np.testing.assert_allclose(output, want, rtol=tolerance, atol=tolerance)
+        np.testing.assert_array_equal(states[first], arrays[1])
+        if cell == "lstm":
+            np.testing.assert_allclose(cells[last], c, rtol=tolerance, atol=tolerance)
+            np.testing.assert_array_equal(cells[first], arrays[2])
 
 
 @pytest.mark.parametrize("dtype", ["f4", "f8"])

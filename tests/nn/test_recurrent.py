@@ -10,7 +10,7 @@ import pytest
 
 import minidl
 from minidl import nn
-from minidl.errors import ArgumentError, DTypeError, GradError, ShapeError
+from minidl.errors import ArgumentError, DTypeError, ShapeError
 from tests.nn.harness import normal, same_as_torch, torch
 
 T, N, D, U = 5, 3, 4, 6
@@ -99,29 +99,19 @@ def test_repr() -> None:
         assert repr(ours) == repr(theirs)
 
 
-def test_a_fused_lstm_is_differentiated_once_and_a_cell_twice() -> None:
-    lstm, cell = nn.LSTM(D, U), nn.LSTMCell(D, U)
-    cell.load_state_dict({name.removesuffix("_l0"): x for name, x in lstm.state_dict().items()})
+@pytest.mark.parametrize("name", ["LSTM", "GRU", "RNN"])
+def test_layers_can_be_differentiated_twice(name: str) -> None:
+    pytest.importorskip("torch")
+    ours, theirs = pair(name, D, U, num_layers=2, bidirectional=True)
+    theirs.load_state_dict({name: torch.tensor(x.numpy()) for name, x in ours.state_dict().items()})
     x = minidl.tensor(normal(T, N, D), requires_grad=True)
-    with pytest.raises(GradError, match=r"cannot be differentiated twice .*use LSTMCell"):
-        minidl.grad(lstm(x)[0].sum(), [x], create_graph=True)
-    state = None
-    outputs = []
-    for step in x:
-        state = cell(step, state)
-        outputs.append(state[0])
-    np.testing.assert_allclose(
-        minidl.stack(outputs).detach().numpy(), lstm(x)[0].detach().numpy(), rtol=1e-5, atol=1e-6
-    )
-    (grad,) = minidl.grad((minidl.stack(outputs) ** 2).sum(), [x], create_graph=True)
-    (second,) = minidl.grad((grad**2).sum(), [x])
-    if torch is not None:
-        theirs = torch.nn.LSTM(D, U)
-        theirs.load_state_dict({name: torch.tensor(x.numpy()) for name, x in lstm.state_dict().items()})
-        z = torch.tensor(x.detach().numpy(), requires_grad=True)
-        (expected,) = torch.autograd.grad((theirs(z)[0] ** 2).sum(), [z], create_graph=True)
-        (expected,) = torch.autograd.grad((expected**2).sum(), [z])
-        np.testing.assert_allclose(second.numpy(), expected.numpy(), rtol=1e-3, atol=1e-5)
+    z = torch.tensor(x.detach().numpy(), requires_grad=True)
+    (grad,) = minidl.grad((ours(x)[0] ** 2).sum(), [x], create_graph=True)
+    second = minidl.grad((grad**2).sum(), [x, ours.weight_hh_l0])
+    (expected,) = torch.autograd.grad((theirs(z)[0] ** 2).sum(), [z], create_graph=True)
+    expected = torch.autograd.grad((expected**2).sum(), [z, theirs.weight_hh_l0])
+    for mine, other in zip(second, expected, strict=True):
+        np.testing.assert_allclose(mine.numpy(), other.numpy(), rtol=1e-3, atol=1e-5)
 
 
 def test_errors_name_sizes() -> None:

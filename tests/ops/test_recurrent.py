@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
 import pytest
 
 import minidl
-from minidl.errors import ArgumentError, GradError, ShapeError
+from minidl.errors import ArgumentError, ShapeError
 from tests.ops.harness import (  # noqa: F401
     Case,
     test_dtype_is_kept,
@@ -52,7 +53,38 @@ def only(slots: tuple[int, ...]) -> Any:
     return lambda *a: tuple(minidl.lstm_layer(*a)[slot] for slot in slots)
 
 
-INPUTS = [(4, 2, D), (2, U), (2, U)]
+INPUTS = [(3, 2, D), (2, U), (2, U)]
+LAYERS = {
+    "gru_layer": (minidl.gru_layer, 3, "gru"),
+    "rnn_layer": (minidl.rnn_layer, 1, "rnn_tanh"),
+    "rnn_layer with relu": (functools.partial(minidl.rnn_layer, nonlinearity="relu"), 1, "rnn_relu"),
+}
+MASK = np.array([[1, 0], [0, 1], [1, 1]], bool)
+
+
+def cases_of(name: str) -> list[Case]:
+    """Return the cases of a layer with one state."""
+    mine, gates, called = LAYERS[name]
+    op = name.split()[0]
+
+    def theirs(x: Any, h: Any, *weights: Any, reverse: bool = False) -> Any:
+        order = [0] if reverse else []
+        output, h = getattr(torch, called)(x.flip(order), h[None], weights, len(weights) == 4, 1, 0.0, *[False] * 3)
+        return output.flip(order), h[0]
+
+    full = [(3, 2, D), (2, U), *weights(gates)]
+    return [
+        Case(op, mine, full, torch=theirs),
+        Case(op, mine, full[:-2], torch=theirs),
+        Case(op, mine, full[:-1], torch=lambda *a: theirs(*a, torch.zeros_like(a[-1]))),
+        Case(op, lambda *a: mine(*a, reverse=True), full, torch=lambda *a: theirs(*a, reverse=True)),
+        Case(op, lambda *a: mine(*a, mask=MASK), full),
+        Case(op, lambda *a: mine(*a, mask=MASK, reverse=True), full),
+        Case(op, lambda *a: mine(*a)[1], full, torch=lambda *a: theirs(*a)[1]),
+        Case(op, mine, [(0, 2, D), (2, U), *weights(gates)]),
+        Case(op, mine, [(3, 0, D), (0, U), *weights(gates)]),
+    ]
+
 
 CASES = [
     Case(
@@ -83,29 +115,30 @@ CASES = [
         torch=lambda x, h, c, *w: torch.lstm_cell(x, (h, c), *w),
     ),
     Case("sigmoid", minidl.lstm_cell, [(D,), (U,), (U,), *weights(4)]),
-    Case("lstm_layer", layer(), [*INPUTS, *weights(4)], torch=their_layer, second=False),
-    Case("lstm_layer", layer(), [*INPUTS, *weights(4, bias=False)], torch=their_layer, second=False),
+    Case("lstm_layer", layer(), [*INPUTS, *weights(4)], torch=their_layer),
+    Case("lstm_layer", layer(), [*INPUTS, *weights(4, bias=False)], torch=their_layer),
     Case(
         "lstm_layer",
         layer(),
         [*INPUTS, *weights(4)[:-1]],
         torch=lambda *a: their_layer(*a, torch.zeros_like(a[-1])),
-        second=False,
     ),
-    Case("lstm_layer", layer(reverse=True), [*INPUTS, *weights(4)], torch=their_reversed_layer, second=False),
-    Case("lstm_layer", layer(), [(1, 2, D), (2, U), (2, U), *weights(4)], torch=their_layer, second=False),
-    Case("lstm_layer", layer(), [(0, 2, D), (2, U), (2, U), *weights(4)], second=False),
-    Case("lstm_layer", layer(), [(3, 0, D), (0, U), (0, U), *weights(4)], second=False),
+    Case("lstm_layer", layer(reverse=True), [*INPUTS, *weights(4)], torch=their_reversed_layer),
+    Case("lstm_layer", layer(), [(1, 2, D), (2, U), (2, U), *weights(4)], torch=their_layer),
+    Case("lstm_layer", layer(), [(0, 2, D), (2, U), (2, U), *weights(4)]),
+    Case("lstm_layer", layer(), [(3, 0, D), (0, U), (0, U), *weights(4)]),
     *[
         Case(
             "lstm_layer",
             only(slots),
             [*INPUTS, *weights(4)],
             torch=lambda *a, slots=slots: tuple(their_layer(*a)[slot] for slot in slots),
-            second=False,
         )
         for slots in ((0,), (1,), (2,), (0, 2), (1, 2))
     ],
+    Case("lstm_layer", lambda *a: minidl.lstm_layer(*a, mask=MASK), [*INPUTS, *weights(4)]),
+    Case("lstm_layer", lambda *a: minidl.lstm_layer(*a, mask=MASK, reverse=True), [*INPUTS, *weights(4)]),
+    *[case for name in LAYERS for case in cases_of(name)],
 ]
 
 
@@ -114,7 +147,7 @@ def test_the_layer_is_the_cell_in_a_loop(rng: np.random.Generator) -> None:
     for reverse in (False, True):
         output, h, c = minidl.lstm_layer(x, h0, c0, *w, reverse=reverse)
         want_h, want_c = h0, c0
-        for t in reversed(range(4)) if reverse else range(4):
+        for t in reversed(range(3)) if reverse else range(3):
             want_h, want_c = minidl.lstm_cell(x[t], want_h, want_c, *w)
             np.testing.assert_allclose(output.array[t], want_h.array, rtol=1e-12)
         np.testing.assert_allclose(h.array, want_h.array, rtol=1e-12)
@@ -154,11 +187,70 @@ def test_saturated_gates_raise_no_warning() -> None:
     assert np.isfinite(x.grad.array).all()
 
 
-def test_the_error_of_second_derivatives_names_the_cell() -> None:
-    x, h, c, *w = (minidl.ones(*shape, requires_grad=True) for shape in [*INPUTS, *weights(4)])
-    output, _, _ = minidl.lstm_layer(x, h, c, *w)
-    with pytest.raises(GradError, match=r"cannot be differentiated twice .*; use LSTMCell"):
-        output.sum().backward(create_graph=True)
+def in_a_loop(cell: Any, x: Any, states: Any, weights: Any, mask: Any, reverse: bool) -> Any:
+    """Return what a layer is: its cell, step after step, where the mask has one."""
+    outputs = []
+    for t in range(len(x))[:: -1 if reverse else 1]:
+        new = cell(x[t], *states, *weights)
+        present = minidl.tensor(mask[t][:, None])
+        pairs = zip(new if isinstance(new, tuple) else (new,), states, strict=True)
+        states = [minidl.where(present, after, before) for after, before in pairs]
+        outputs.append(states[0])
+    return minidl.stack(outputs[:: -1 if reverse else 1]), *states
+
+
+MASKED = {
+    "lstm": (minidl.lstm_layer, minidl.lstm_cell, 4),
+    "gru": (minidl.gru_layer, minidl.gru_cell, 3),
+    "tanh": (minidl.rnn_layer, minidl.rnn_cell, 1),
+}
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("name", MASKED)
+def test_masked_steps_change_nothing(name: str, reverse: bool, rng: np.random.Generator) -> None:
+    layer, cell, gates = MASKED[name]
+    states = [(2, U)] * (2 if name == "lstm" else 1)
+    given = [rng.standard_normal(shape) for shape in [(3, 2, D), *states, *weights(gates)]]
+    found = []
+    for fused in (True, False):
+        x, *rest = (minidl.tensor(a, requires_grad=True) for a in given)
+        start, w = rest[: len(states)], rest[len(states) :]
+        if fused:
+            results = layer(x, *start, *w, reverse=reverse, mask=minidl.tensor(MASK))
+        else:
+            results = in_a_loop(cell, x, start, w, MASK, reverse)
+        loss = sum((y * (k + 1)).sin().sum() for k, y in enumerate(results))
+        found.append([*results, *minidl.grad(loss, [x, *rest])])
+    for mine, expected in zip(*found, strict=True):
+        np.testing.assert_allclose(mine.detach().array, expected.detach().array, rtol=1e-10, atol=1e-12)
+
+
+def test_padding_may_be_anything() -> None:
+    x = minidl.ones(3, 2, D)
+    x[2, 0] = float("nan")
+    mask = np.array([[1, 1], [1, 1], [0, 1]], bool)
+    output, h = minidl.gru_layer(x, minidl.zeros(2, U), minidl.ones(3 * U, D), minidl.ones(3 * U, U), mask=mask)
+    assert np.isfinite(output.array).all()
+    np.testing.assert_array_equal(h.array[0], output.array[1, 0])
+
+
+def test_a_second_derivative_does_not_count_one_input_as_another() -> None:
+    """The state depends on the input here, and the weights on each other."""
+
+    def first(x: Any, w: Any, fused: bool) -> Any:
+        weights, h = (w, w[:, :U] * 2), x[0, :, :U] ** 2
+        if fused:
+            output, _ = minidl.rnn_layer(x, h, *weights)
+        else:
+            output, _ = in_a_loop(minidl.rnn_cell, x, [h], weights, np.ones((3, 2), bool), False)
+        grads = minidl.grad((output**2).sum(), [x, w], create_graph=True)
+        return minidl.grad(sum((g**2).sum() for g in grads), [x, w])
+
+    rng = np.random.default_rng(1)
+    x, w = (minidl.tensor(rng.standard_normal(shape), requires_grad=True) for shape in ((3, 2, D), (U, D)))
+    for mine, expected in zip(first(x, w, True), first(x, w, False), strict=True):
+        np.testing.assert_allclose(mine.array, expected.array, rtol=1e-9)
 
 
 def call(name: str, gates: int, *shapes: tuple[int, ...], **replaced: Any) -> Any:
@@ -184,6 +276,18 @@ def call(name: str, gates: int, *shapes: tuple[int, ...], **replaced: Any) -> An
         (lambda: call("rnn_cell", 1, (2, D), (2, U), nonlinearity="gelu"), ArgumentError, "expected 'tanh' or 'relu'"),
         (lambda: call("lstm_layer", 4, (2, D), (2, U), (2, U)), ShapeError, r"lstm_layer: .* expected \(T, N, D\)"),
         (lambda: call("lstm_layer", 4, (5, 2, D), (3, U), (2, U)), ShapeError, r"lstm_layer: h0 has shape \(3, 2\)"),
+        (lambda: call("gru_layer", 3, (5, 2, D), (3, U)), ShapeError, r"gru_layer: h0 has shape \(3, 2\)"),
+        (lambda: call("rnn_layer", 1, (5, 2, D), (2, U), nonlinearity="elu"), ArgumentError, "rnn_layer: .*'elu'"),
+        (
+            lambda: call("gru_layer", 3, (5, 2, D), (2, U), mask=np.ones((2, 5), bool)),
+            ShapeError,
+            r"gru_layer: the mask has shape \(2, 5\) and dtype bool; .* needs booleans of shape \(5, 2\)",
+        ),
+        (
+            lambda: call("lstm_layer", 4, (5, 2, D), (2, U), (2, U), mask=[[1, 1]] * 5),
+            ShapeError,
+            r"lstm_layer: the mask has shape \(5, 2\) and dtype int64",
+        ),
         (
             lambda: call("lstm_layer", 4, (5, 2, D), (2, U), (2, U), weight_hh=minidl.ones(8, 3)),
             ShapeError,

@@ -6,6 +6,8 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+import numpy as np
+
 from minidl import ops
 from minidl.errors import ShapeError
 from minidl.keras import activations
@@ -95,8 +97,32 @@ class _Recurrent(RandomLayer):
         result = outputs if self.return_sequences else last
         return [result, *states] if self.return_state else result
 
+    @abstractmethod
+    def _layer(self, x: Any, states: list[Any], mask: Any) -> tuple[Any, ...] | None:
+        """Return the outputs (T, N, U) of all steps at once, and the states in the end.
+
+        Or None, if there is no such operation for the layer's arguments.
+        """
+
     def _walk(self, x: Any, states: list[Any], mask: Any, recurrent_mask: Any) -> tuple[Any, Any, list[Any]]:
         """Take all steps; return their outputs in the order they were made, the last one, and the states."""
+        given = None if mask is None else ops.cast(mask, bool).permute(1, 0)  # (T, N)
+        found = self._layer(x.permute(1, 0, 2), states, given) if recurrent_mask is None else None
+        if found is None:
+            return self._walk_in_steps(x, states, mask, recurrent_mask)
+        outputs, *states = found
+        outputs = ops.flip(outputs, 0) if self.go_backwards else outputs
+        last = states[0]
+        if given is not None and len(outputs):
+            made = given.numpy()[:: -1 if self.go_backwards else 1]
+            if not self.zero_output_for_mask:  # the output before stands in for a masked one; none is before the first
+                made = np.logical_or.accumulate(made)
+            outputs = ops.where(made[:, :, None], outputs, 0)
+            last = outputs[-1]
+        return (outputs.permute(1, 0, 2) if self.return_sequences else None), last, states
+
+    def _walk_in_steps(self, x: Any, states: list[Any], mask: Any, recurrent_mask: Any) -> tuple[Any, Any, list[Any]]:
+        """Take the steps one by one, which any activation and dropout can."""
         N, T, _ = x.shape
         z = self._input_products(x)
         steps = range(T - 1, -1, -1) if self.go_backwards else range(T)
@@ -282,22 +308,11 @@ class LSTM(_Recurrent):
             bias[self.units : 2 * self.units] = 1
         return bias
 
-    def _walk(self, x: Any, states: list[Any], mask: Any, recurrent_mask: Any) -> tuple[Any, Any, list[Any]]:
-        fused = self.activation is activations.tanh and self.recurrent_activation is activations.sigmoid
-        if not fused or mask is not None or recurrent_mask is not None:
-            return super()._walk(x, states, mask, recurrent_mask)
-        outputs, h, c = ops.lstm_layer(
-            x.permute(1, 0, 2),  # (T, N, D)
-            states[0],
-            states[1],
-            self.kernel.permute(1, 0),
-            self.recurrent_kernel.permute(1, 0),
-            self.bias,
-            reverse=self.go_backwards,
-        )
-        if self.return_sequences:
-            outputs = (ops.flip(outputs, 0) if self.go_backwards else outputs).permute(1, 0, 2)
-        return outputs, h, [h, c]
+    def _layer(self, x: Any, states: list[Any], mask: Any) -> tuple[Any, ...] | None:
+        if self.activation is not activations.tanh or self.recurrent_activation is not activations.sigmoid:
+            return None
+        weights = self.kernel.permute(1, 0), self.recurrent_kernel.permute(1, 0)
+        return ops.lstm_layer(x, states[0], states[1], *weights, self.bias, reverse=self.go_backwards, mask=mask)
 
     def _step(self, z: Any, states: list[Any]) -> list[Any]:
         h, c = states
@@ -415,6 +430,14 @@ class GRU(_Recurrent):
         bias = self.bias
         return ops.dense(x, self.kernel, bias if bias is None or not self.reset_after else bias[0])
 
+    def _layer(self, x: Any, states: list[Any], mask: Any) -> tuple[Any, ...] | None:
+        standard = self.activation is activations.tanh and self.recurrent_activation is activations.sigmoid
+        if not standard or not self.reset_after:
+            return None
+        weights = _reset_first(self.kernel).permute(1, 0), _reset_first(self.recurrent_kernel).permute(1, 0)
+        biases = (None, None) if self.bias is None else ops.unbind(_reset_first(self.bias))
+        return ops.gru_layer(x, states[0], *weights, biases[0], biases[1], reverse=self.go_backwards, mask=mask)
+
     def _step(self, z: Any, states: list[Any]) -> list[Any]:
         (h,) = states
         xz, xr, xh = ops.chunk(z, 3, -1)
@@ -523,8 +546,22 @@ class SimpleRNN(_Recurrent):
         self._keep(locals())
         self._check_arguments()
 
+    def _layer(self, x: Any, states: list[Any], mask: Any) -> tuple[Any, ...] | None:
+        nonlinearity = {activations.tanh: "tanh", activations.relu: "relu"}.get(self.activation)
+        if nonlinearity is None:
+            return None
+        weights = self.kernel.permute(1, 0), self.recurrent_kernel.permute(1, 0), self.bias
+        how = {"nonlinearity": nonlinearity, "reverse": self.go_backwards, "mask": mask}
+        return ops.rnn_layer(x, states[0], *weights, **how)
+
     def _step(self, z: Any, states: list[Any]) -> list[Any]:
         return [self.activation(z + ops.dense(states[0], self.recurrent_kernel))]
+
+
+def _reset_first(weight: Any) -> Any:
+    """Return the blocks z, r, h of Keras's GRU in PyTorch's order."""
+    z, r, h = ops.chunk(weight, 3, -1)
+    return ops.cat([r, z, h], -1)
 
 
 def _without(config: dict[str, Any], key: str) -> dict[str, Any]:

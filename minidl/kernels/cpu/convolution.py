@@ -21,6 +21,12 @@ The gradient for the image is the convolution of the padded gradient with the fi
 and channels swapped. For a stride, the image's pixels are computed in phases too: those whose row and column leave the
 same remainders see the same cells of the filters and no others, so that each phase is a convolution without a stride.
 
+Zeros around an image are multiplied like other numbers: an infinite weight makes nan there. In the convolution the
+reference and PyTorch do the same; in the gradient for the image, whose borders see zeros where there is no output,
+they do not: there finite and infinite numbers may be nan here.
+
+Filters of 3 x 3 without a stride have a faster way, :mod:`~minidl.kernels.cpu.winograd`, where channels are many.
+
 References
 ----------
 Dukhan (2019), "The Indirect Convolution Algorithm".
@@ -46,10 +52,12 @@ from minidl.kernels.cpu.convolution_layout import (
     place_of,
     up,
 )
-from minidl.kernels.cpu.convolution_tiles import copy_number, copy_rows, filters_by_pixels, transpose_rows
+from minidl.kernels.cpu.convolution_tiles import filters_by_pixels
+from minidl.kernels.cpu.copies import copy_number, copy_rows, transpose_rows
 from minidl.kernels.cpu.memory import scratch
 from minidl.kernels.cpu.pool import run, shared_out
 from minidl.kernels.cpu.threads import parts_for
+from minidl.kernels.cpu.winograd import convolve_3x3, pays
 from minidl.kernels.reference.windows import Pair, Sides
 
 __all__ = ["conv2d", "conv2d_input_grad"]
@@ -147,7 +155,8 @@ def pack_filters(weight, bias, order, height, packed):  # type: ignore[no-untype
     """Lay filters (G, K, C, cells) out as G x panels of ``height`` filters x cells x ``height``; then their biases.
 
     ``order`` has those four sizes, the strides of the first three, whether cells stand in the order opposite to the
-    filters', and whether there is a bias; ``weight`` and ``bias`` are addresses.
+    filters', and whether there is a bias; ``weight`` and ``bias`` are addresses. In the last panel of a group, what
+    lies behind its last filter is anything: its sums are not stored.
     """
     G, K, C, cells, group, one, channel, turned, has_bias = order
     if channel == cells and not turned:
@@ -161,11 +170,12 @@ def pack_filters(weight, bias, order, height, packed):  # type: ignore[no-untype
                     first, step = (cells - 1 - q, -height) if turned else (q, height)
                     for i in range(0, height, lanes):
                         width = min(lanes, height - i)
-                        transpose_rows(
-                            packed, at + first * height + i, step, width, weight,
-                            g * group + (k + i) * one + c * channel + q, one,
-                            max(0, min(width, K - k - i)), min(lanes, cells - q),
-                        )  # fmt: skip
+                        if k + i < K:
+                            transpose_rows(
+                                packed, at + first * height + i, step, width, weight,
+                                g * group + (k + i) * one + c * channel + q, one,
+                                min(width, K - k - i), min(lanes, cells - q),
+                            )  # fmt: skip
                 at += cells * height
     for g in range(G):
         for k in range((K + height - 1) // height * height):
@@ -316,6 +326,8 @@ def conv2d(
     N, _, H, W = x.shape
     K, channels, R, S = weight.shape
     before = (padding[0][0], padding[1][0])
+    if pays(x, weight, stride, dilation, groups, size):
+        return convolve_3x3(x, weight, False, bias, before, size, relu)
     filters, cells = K // groups, R * S
     plan = make_plan(N, (H, W), channels, filters, groups, (R, S), size, stride, before, dilation, x.itemsize)
     weight, weight_at = contiguous(weight)
@@ -336,6 +348,8 @@ def conv2d_input_grad(
         grad = grad.copy()
     N, K, OH, OW = grad.shape
     channels = weight.shape[1]
+    if pays(grad, weight, stride, dilation, groups, size):
+        return convolve_3x3(grad, weight, True, None, (2 - padding[0][0], 2 - padding[1][0]), size, False)
     rows, columns = (
         phases(size[axis], stride[axis], padding[axis][0], dilation[axis], weight.shape[axis + 2]) for axis in (0, 1)
     )

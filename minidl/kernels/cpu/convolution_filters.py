@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minidl.kernels.cpu import winograd_filters
 from minidl.kernels.cpu.compiler import VECTOR_BYTES, VECTOR_REGISTERS, helper, kernel
 from minidl.kernels.cpu.convolution_layout import (
     cell_offsets,
@@ -35,7 +36,9 @@ from minidl.kernels.cpu.convolution_layout import (
     place_of,
     up,
 )
-from minidl.kernels.cpu.convolution_tiles import taps_by_filters, transpose_rows
+from minidl.kernels.cpu.convolution_planes import few_filters, planes_weight_grad
+from minidl.kernels.cpu.convolution_tiles import taps_by_filters
+from minidl.kernels.cpu.copies import transpose_rows
 from minidl.kernels.cpu.memory import scratch
 from minidl.kernels.cpu.pool import run, shared_out
 from minidl.kernels.cpu.threads import parts_for
@@ -208,8 +211,10 @@ def add_chunks(part, parts, shape, sums, y):  # type: ignore[no-untyped-def]
         g = unit // panels
         first = (unit - g * panels) * panel
         for chunk in range(1, chunks):
-            for i in range(unit * one, (unit + 1) * one):
-                sums[i] += sums[chunk * whole + i]
+            at = chunk * whole + unit * one
+            total, more = sums[unit * one : (unit + 1) * one], sums[at : at + one]
+            for i in range(one):  # over slices it is vectorised
+                total[i] += more[i]
         for k in range(first, min(first + panel, K), lanes):
             for q in range(0, cells, lanes):
                 count = min(lanes, cells - q)
@@ -228,6 +233,10 @@ def conv2d_weight_grad(
     N, C, H, W = x.shape
     _, K, OH, OW = grad.shape
     before = (padding[0][0], padding[1][0])
+    if winograd_filters.pays(x, grad, kernel, stride, dilation, groups):
+        return winograd_filters.weight_grad_3x3(x, grad if grad.flags.aligned else grad.copy(), before)
+    if few_filters(K // groups, kernel, x.itemsize):
+        return planes_weight_grad(x, grad, kernel, stride, padding, dilation, groups)
     channels, filters = C // groups, K // groups
     plan = make_plan(N, (H, W), channels, filters, groups, kernel, (OH, OW), stride, before, dilation, x.itemsize)
     grad, grad_at = contiguous(grad)

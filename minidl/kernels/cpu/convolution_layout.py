@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minidl.kernels.cpu.compiler import helper
-from minidl.kernels.cpu.convolution_tiles import copy_number, copy_rows
+from minidl.kernels.cpu.copies import copy_number, copy_rows
 from minidl.kernels.reference.windows import Pair
 
 __all__ = [

@@ -1,6 +1,6 @@
-r"""The two innermost loops of convolution, and a masked copy: LLVM vector code that Numba calls like functions.
+r"""The innermost loops of convolution: LLVM vector code that Numba calls like functions.
 
-Numba's own loop vectoriser will not keep a block of sums in registers; code emitted as vector operations does. Both
+Numba's own loop vectoriser will not keep a block of sums in registers; code emitted as vector operations does. The
 loops hold a tile of ``rows`` x ``vectors`` registers, and add an outer product to it at each step::
 
                       x: `vectors` registers of neighbouring numbers
@@ -13,7 +13,8 @@ loops hold a tile of ``rows`` x ``vectors`` registers, and add an outer product 
                    └─┘ └────────────┴────────────┴────────────┘
 
 They differ in where the numbers stand: the table of offsets tells :func:`filters_by_pixels` where the pixels of each
-step begin (Dukhan's indirect convolution), and :func:`taps_by_filters` which pixels belong to each of its rows.
+step begin (Dukhan's indirect convolution), and :func:`taps_by_filters` which pixels belong to each of its rows. In
+:func:`taps_by_pixels`, for single filters, what stands to the left are registers of pixels as well.
 
 References
 ----------
@@ -28,12 +29,11 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
-from minidl.kernels.cpu.vectors import INT32, Emitter
+from minidl.kernels.cpu.vectors import Emitter
 
-__all__ = ["copy_number", "copy_rows", "filters_by_pixels", "taps_by_filters", "transpose_rows"]
+__all__ = ["TileEmitter", "emitted", "filters_by_pixels", "taps_by_filters", "taps_by_pixels"]
 
 
 def emitted(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -241,109 +241,58 @@ def taps_by_filters(
 
 
 @emitted
-def copy_rows(
+def taps_by_pixels(
     typing: Any,
-    target: Any,
-    target_at: Any,
-    target_row: Any,
-    source: Any,
-    source_at: Any,
-    source_row: Any,
     rows: Any,
-    count: Any,
+    steps: Any,
+    table: Any,
+    image: Any,
+    image_at: Any,
+    offsets: Any,
+    offsets_at: Any,
+    grad: Any,
+    grad_at: Any,
+    sums: Any,
+    sums_at: Any,
 ) -> Any:
-    """Copy ``rows`` rows of ``count`` numbers, ``target_row`` and ``source_row`` apart, from the ``_at`` on.
+    """Correlate ``rows`` cells of the windows with one filter's gradient, a register of neighbouring pixels at a time.
 
-    The source is an array of the target's type, or the address of one, as an integer.
-
-    Numba copies the ends of short rows one number at a time; here an end is one masked load and store.
+    ``sums[i, lane] += sum image[offsets[i] + position + lane] * grad[pixel + lane]``, over ``steps`` >= 1 rows
+    (position, pixel, count) of ``table`` and the lanes below ``count``; ``grad`` is an address, and each array counts
+    from its ``_at`` on.
     """
     index = types.intp
-    source = source if isinstance(source, types.Array) else index
-    signature = types.void(target, index, index, source, index, index, index, index)
+    signature = types.void(rows, index, table, image, index, offsets, index, index, index, sums, index)
+    height = rows.literal_value
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        emit = TileEmitter(context, builder, signature, args, like=0)
-        target, source, (rows, count) = emit.pointer(0), emit.pointer(3), args[6:]
-        step = emit.number(emit.lanes)
-        rest = builder.and_(count, emit.number(emit.lanes - 1))
-        whole = builder.sub(count, rest)
-        mask = emit.below(rest, 0)
-        some = builder.icmp_signed("!=", rest, emit.number(0))
-        with cgutils.for_range(builder, rows) as row:
-            to = emit.at(target, builder.mul(row.index, args[2]))
-            come = emit.at(source, builder.mul(row.index, args[5]))
-            with cgutils.for_range_slice(builder, emit.number(0), whole, step) as (at, _):
-                emit.store(emit.load(emit.at(come, at)), emit.at(to, at))
-            with builder.if_then(some):
-                emit.masked_store(emit.masked_load(emit.at(come, whole), mask), emit.at(to, whole), mask)
-        return context.get_dummy_value()
-
-    return signature, codegen
-
-
-@emitted
-def copy_number(typing: Any, target: Any, target_at: Any, source: Any, source_at: Any) -> Any:
-    """``target[target_at] = source[source_at]``, where the source is an address."""
-    signature = types.void(target, types.intp, types.intp, types.intp)
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        emit = TileEmitter(context, builder, signature, args, like=0)
-        builder.store(builder.load(emit.pointer(2)), emit.pointer(0))
-        return context.get_dummy_value()
-
-    return signature, codegen
-
-
-@emitted
-def transpose_rows(
-    typing: Any,
-    target: Any,
-    target_at: Any,
-    target_row: Any,
-    width: Any,
-    source: Any,
-    source_at: Any,
-    source_row: Any,
-    rows: Any,
-    count: Any,
-) -> Any:
-    """``target[j, i] = source[i, j]`` for i < ``rows`` and j < ``count``, and 0 for ``rows`` <= i < ``width``.
-
-    None of the three is more than a register's lanes; rows are ``source_row`` and ``target_row`` apart, from the
-    ``_at`` on. The source is an array of the target's type, or the address of one, as an integer. Nothing else is
-    touched.
-
-    Interleaving row i with row i + half, for all i, log2(lanes) times over, transposes.
-    """
-    index = types.intp
-    source = source if isinstance(source, types.Array) else index
-    signature = types.void(target, index, index, index, source, index, index, index, index)
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        emit = TileEmitter(context, builder, signature, args, like=0)
-        lanes, half = emit.lanes, emit.lanes // 2
-        width, source_row, rows, count = args[3], *args[6:]
-
-        def masks(lines: Any, length: Any) -> list[Any]:
-            """Return the mask of each line: ``length`` lanes of the first ``lines``."""
-            small, none = builder.trunc(length, INT32), ir.Constant(INT32, 0)
-            lengths = [
-                builder.select(builder.icmp_signed(">", lines, emit.number(i)), small, none) for i in range(lanes)
-            ]
-            return [emit.below(length, 0) for length in lengths]
-
-        places = emit.rows_at(emit.pointer(4), source_row, lanes)
-        vectors = [emit.masked_load(place, mask) for place, mask in zip(places, masks(rows, count), strict=True)]
-        kind = ir.VectorType(INT32, lanes)
-        low = ir.Constant(kind, [i // 2 + i % 2 * lanes for i in range(lanes)])
-        high = ir.Constant(kind, [half + i // 2 + i % 2 * lanes for i in range(lanes)])
-        for _ in range(lanes.bit_length() - 1):
-            pairs = [(vectors[i], vectors[i + half]) for i in range(half)]
-            vectors = [builder.shuffle_vector(a, b, which) for a, b in pairs for which in (low, high)]
-        places = emit.rows_at(emit.pointer(0), args[2], lanes)
-        for vector, place, mask in zip(vectors, places, masks(count, width), strict=True):
-            emit.masked_store(vector, place, mask)
+        emit = TileEmitter(context, builder, signature, args, like=3)
+        table = emit.data(signature.args[2], args[2], emit.number(0))
+        image, offsets, grad, sums = (emit.pointer(i) for i in (3, 5, 7, 9))
+        cells = [emit.at(image, builder.load(emit.ahead(offsets, i))) for i in range(height)]
+        places = [emit.ahead(sums, i * emit.lanes) for i in range(height)]
+        entry = builder.block
+        loop, done = builder.append_basic_block("steps"), builder.append_basic_block("steps.done")
+        before = [emit.load(place) for place in places]
+        builder.branch(loop)
+        builder.position_at_end(loop)
+        step = builder.phi(emit.index)
+        step.add_incoming(emit.number(0), entry)
+        totals = [builder.phi(emit.vector) for _ in range(height)]
+        line = emit.at(table, builder.mul(step, emit.number(3)))
+        position, pixel, count = (builder.load(emit.ahead(line, i)) for i in range(3))
+        mask = emit.below(count, 0)  # what lies behind a row may be nan
+        factor = emit.masked_load(emit.at(grad, pixel), mask)
+        for cell, first, total in zip(cells, before, totals, strict=True):
+            after = emit.multiply_add(emit.masked_load(emit.at(cell, position), mask), factor, total)
+            total.add_incoming(first, entry)
+            total.add_incoming(after, loop)
+        following = builder.add(step, emit.number(1))
+        step.add_incoming(following, loop)
+        builder.cbranch(builder.icmp_signed("<", following, args[1]), loop, done)
+        builder.position_at_end(done)
+        for total, place in zip(totals, places, strict=True):
+            emit.store(total.incomings[1][0], place)
         return context.get_dummy_value()
 
     return signature, codegen

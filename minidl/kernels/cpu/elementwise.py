@@ -26,7 +26,7 @@ from minidl.kernels.cpu.vectors import Emitter
 
 __all__ = ["channel_sums", "relu", "relu_grad", "relu_grad_and_sums"]
 
-LEAST_WORK = 2**16  # elements that are worth a thread: some 30 us
+LEAST_WORK = 2**15  # elements that are worth a thread: some 15 us
 REGISTERS = 4  # that are summed into: an addition takes four cycles
 
 

@@ -40,9 +40,11 @@ LINE = VECTOR_BYTES * VECTORS  # bytes of a row of the tile
 STEPS_BYTES = 1536  # KC: a panel of B is 48 kB with AVX-512, which streams through L1; longer ones save stores of C
 MC = 15 * MR  # with KC, 320 kB: of a second-level cache of 1 MB or more
 NC = 2048  # 3 MB with KC
-#: Floating-point operations that outweigh handing a part to another thread, about 50 us: where the other processor is
-#: busy, 6 Mflop took 101 us on one thread and 193 on two.
+#: Floating-point operations that outweigh handing a part to another thread. That takes 5 us, but the operands lie in
+#: the first one's cache: 6 Mflop of 32 x 64 x 1600 took 107 us on one thread and 135 on two.
 LEAST_FLOPS = 5e6
+#: From which on there are two parts a thread, so that one takes over from another that is slowed down.
+MANY_FLOPS = 5e7
 
 multiply_tile = microkernel(MR, VECTORS)
 
@@ -121,7 +123,8 @@ def product(x: Any, y: Any, out: Any, x_at: Any, y_at: Any, mode: int, bias: Any
     NR = LINE // item
     kc = _block(K, STEPS_BYTES // item, 1)
     mc, nc = _block(M, MC, MR), _block(N, NC, NR)
-    parts, by_rows, by_columns = parts_for(2.0 * count * M * N * K, LEAST_FLOPS, each=2), 1, 1
+    flops = 2.0 * count * M * N * K
+    parts, by_rows, by_columns = parts_for(flops, LEAST_FLOPS, each=2 if flops > MANY_FLOPS else 1), 1, 1
     if parts > 1:
         if count < 4 * parts:
             by_rows, by_columns = _grid(parts, -(-M // MR), -(-N // NR))
@@ -143,11 +146,14 @@ def _block(size: int, most: int, multiple: int) -> int:
 
 
 def _grid(parts: int, row_panels: int, column_panels: int) -> tuple[int, int]:
-    """Cut C into ``parts`` rectangles, rows x columns of them, of which none is larger or longer than it has to be."""
+    """Cut C into ``parts`` rectangles, rows x columns of them, of which the largest takes as little as can be.
 
-    def cost(rows: int) -> tuple[int, int]:
+    To pack a panel takes about half as long as to multiply it with another.
+    """
+
+    def cost(rows: int) -> int:
         height, width = -(-row_panels // rows), -(-column_panels // (parts // rows))
-        return height * width, height + width
+        return 2 * height * width + height + width
 
     rows = min((rows for rows in range(1, parts + 1) if parts % rows == 0), key=cost)
     return rows, parts // rows

@@ -240,10 +240,12 @@ def scatter_into_squares(part: int, parts: int, grad: Any, indices: Any, out: An
                 position, at = 2 * i * W + 2 * j, (p * OH + i) * OW + j
                 if not spread_pairs(grad, indices, at, position, OW - j, out, p * H * W + position, W):  # type: ignore[call-arg]
                     astray[part] = True
-            if W > 2 * OW:
-                out[p, 2 * i, 2 * OW :] = 0
-                out[p, 2 * i + 1, 2 * OW :] = 0
-        out[p, 2 * OH :] = 0
+            for row in range(2 * i, 2 * i + 2):
+                for column in range(2 * OW, W):
+                    out[p, row, column] = 0
+        for row in range(2 * OH, H):
+            for column in range(W):
+                out[p, row, column] = 0
 
 
 @kernel

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -168,10 +169,45 @@ def test_states_can_be_inputs() -> None:
     assert layer([Input((5, 4)), Input((3,)), Input((3,))]).shape == (None, 3)
 
 
-def test_a_second_derivative_of_the_fused_layer_is_refused_by_name() -> None:
+RECURRENT = {
+    "LSTM": {},
+    "GRU": {},
+    "SimpleRNN": {},
+    "SimpleRNN with relu": {"activation": "relu"},
+}
+
+
+@pytest.mark.parametrize("zeros", [False, True])
+@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize("named", RECURRENT)
+def test_all_steps_at_once_are_what_they_are_one_by_one(named: str, backwards: bool, zeros: bool) -> None:
+    """With and without a mask that begins and ends with gaps, from a state that is not zero."""
+    x, states = normal(3, 6, 4), [normal(3, 5) * (k + 1) for k in range(2 if named == "LSTM" else 1)]
+    mask = np.array([[0, 1, 1, 0, 1, 0], [1, 1, 1, 1, 1, 1], [0, 0, 0, 0, 0, 0]], bool)
+    for present, sequences in itertools.product((None, mask), (False, True)):
+        layer = getattr(L, named.split()[0])(
+            5, return_sequences=sequences, return_state=True, go_backwards=backwards, zero_output_for_mask=zeros,
+            **RECURRENT[named],
+        )  # fmt: skip
+        layer.build(x.shape)
+        found = []
+        for fused in (True, False):
+            leaves = [minidl.tensor(a, requires_grad=True) for a in (x, *states)]
+            if not fused:
+                layer._layer = lambda *args: None
+            results = layer(leaves[0], initial_state=leaves[1:], mask=present)
+            loss = sum(((k + 1) * y).sin().sum() for k, y in enumerate(results))
+            found.append([*results, *minidl.grad(loss, [*leaves, *layer.trainable_variables])])
+        for mine, expected in zip(*found, strict=True):
+            np.testing.assert_allclose(mine.detach().numpy(), expected.detach().numpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_a_recurrent_layer_can_be_differentiated_twice() -> None:
     x = minidl.tensor(normal(2, 5, 4), requires_grad=True)
-    with pytest.raises(minidl.errors.GradError, match="lstm_layer"):
-        minidl.grad(L.LSTM(3)(x).sum(), x, create_graph=True)
+    (grad,) = minidl.grad(L.GRU(3)(x).sum(), x, create_graph=True)
+    (second,) = minidl.grad((grad**2).sum(), x)
+    assert second.shape == x.shape
+    assert abs(second.numpy()).max() > 0
 
 
 # ------------------------------------------------------------------ statistics

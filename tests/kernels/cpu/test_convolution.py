@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 pytest.importorskip("numba")
 
 from minidl.kernels import reference
-from minidl.kernels.cpu import convolution, convolution_filters, threads
+from minidl.kernels import settings as settings_of_kernels
+from minidl.kernels.cpu import convolution, convolution_filters, convolution_planes, threads
 
 RNG = np.random.default_rng(0)
 ONES = ((1, 1), (1, 1))
@@ -23,10 +24,11 @@ NONE = ((0, 0), (0, 0))
 
 @pytest.fixture(autouse=True)
 def two_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Cut even the smallest work in two."""
+    """Cut even the smallest work in two, and compute direct sums; ``test_winograd`` has the others."""
     before = threads.get_num_threads()
+    monkeypatch.setattr(settings_of_kernels, "_winograd", False)
     threads.set_num_threads(2)
-    for module in (convolution, convolution_filters):
+    for module in (convolution, convolution_filters, convolution_planes):
         monkeypatch.setattr(module, "LEAST_WORK", 1)
     yield
     threads.set_num_threads(before)
@@ -90,8 +92,9 @@ CASES = {
     "1x1, stride": ((2, 5, 9, 8), (7, 5, 1, 1), (2, 3), ((0, 1), (1, 0))),
     "depthwise": ((2, 13, 17, 17), (13, 1, 3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1), 13),
     "depthwise, two each": ((2, 5, 17, 17), (10, 1, 3, 3), (2, 2), ((1, 1), (1, 1)), (1, 1), 5),
+    "one filter": ((5, 7, 9, 21), (1, 7, 2, 5), (1, 2), ((1, 1), (0, 3)), (2, 1)),
     "groups": ((2, 6, 9, 9), (15, 2, 3, 3), (1, 2), ((1, 2), (0, 1)), (2, 1), 3),
-    "many channels": ((2, 150, 9, 9), (37, 150, 3, 3), (1, 1), ((1, 1), (1, 1))),
+    "many channels": ((2, 500, 9, 9), (37, 500, 3, 3), (1, 1), ((1, 1), (1, 1))),  # more than a block of them
     "more padding than kernel": ((2, 2, 3, 3), (3, 2, 2, 2), (1, 1), ((4, 3), (5, 2))),
     "stride beyond the kernel": ((2, 3, 20, 20), (4, 3, 2, 2), (5, 4), ((1, 0), (0, 2))),
     "pixels behind the last window": ((2, 3, 11, 12), (4, 3, 3, 3), (4, 4)),
@@ -183,6 +186,34 @@ def test_nan_infinity_and_huge_numbers_pass_through() -> None:
             assert not np.isfinite(outputs[2][1]).any()  # the filter of that gradient
 
 
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+def test_nan_passes_through_a_depthwise_convolution() -> None:
+    for column in range(20):
+        case = Case((1, 3, 4, 20), (6, 1, 2, 3), groups=3)
+        case.x[0, 1, 2, column] = np.nan
+        case.check()
+        found = np.isnan(case.results(True)[2])
+        assert found[2:4].any()
+        assert found[2:4, 0, :, 0].all() == (
+            column < 18
+        )  # of a window's cells, the first never sees the last two columns
+        assert not found[[0, 1, 4, 5]].any()
+
+
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+def test_an_infinite_weight_meets_the_zeros_around_an_image() -> None:
+    case = Case((2, 3, 7, 9), (5, 3, 3, 3), (1, 1), ((1, 1), (1, 1)))
+    case.weight[1, 2, 0, 0] = np.inf
+    got, expected = case.results(True), case.results(False)
+    np.testing.assert_array_equal(np.isnan(got[0]), np.isnan(expected[0]))
+    assert np.isnan(got[0][:, 1, 0]).all()
+    # the reference multiplies no zeros around the output's gradient; otherwise both agree
+    assert not np.isnan(expected[1]).any()
+    assert np.isnan(got[1][:, 2, -1]).all()
+    np.testing.assert_array_equal(np.isfinite(got[1][:, 2, :-1, :-1]), np.isfinite(expected[1][:, 2, :-1, :-1]))
+    np.testing.assert_allclose(got[1][:, :2], expected[1][:, :2], rtol=1e-4, atol=1e-4)
+
+
 class Guarded:
     """NumPy, whose ``empty`` returns arrays inside larger ones: their margins must stay as they are."""
 
@@ -210,7 +241,7 @@ def test_writes_nothing_outside_its_arrays(named: str, dtype: str, monkeypatch: 
     arguments = Case(*CASES[named], dtype=dtype)
     expected = arguments.results(True)
     guarded = Guarded()
-    for module in (convolution, convolution_filters):
+    for module in (convolution, convolution_filters, convolution_planes):
         monkeypatch.setattr(module, "np", guarded)
         monkeypatch.setattr(module, "scratch", guarded.empty)
     for name in ("x", "weight", "bias", "grad"):

@@ -1,4 +1,4 @@
-"""The compiled LSTM against the reference: shapes, layouts, directions, extremes, threads, margins, precision."""
+"""Compiled recurrent layers against the reference: cells, shapes, layouts, masks, extremes, threads, margins."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 pytest.importorskip("numba")
 
 from minidl.kernels import reference
-from minidl.kernels.cpu import recurrent, threads
+from minidl.kernels.cpu import recurrent, recurrent_weights, threads
 
 RNG = np.random.default_rng(0)
 
@@ -25,51 +25,85 @@ def two_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     before = threads.get_num_threads()
     threads.set_num_threads(2)
     monkeypatch.setattr(recurrent, "LEAST", 1)
+    monkeypatch.setattr(recurrent_weights, "LEAST", 1)
     yield
     threads.set_num_threads(before)
+
+
+CELLS = {"lstm": 4, "gru": 3, "tanh": 1, "relu": 1}
 
 
 class Case:
     """The arrays of one layer, and of the gradients that reach it."""
 
     def __init__(
-        self, steps: int, batch: int, features: int, units: int, dtype: str = "f4", reverse: bool = False,
-        bias: bool = True,
+        self, cell: str, steps: int, batch: int, features: int, units: int, dtype: str = "f4", reverse: bool = False,
+        bias: bool = True, masked: bool = False,
     ) -> None:  # fmt: skip
-        T, N, D, U = steps, batch, features, units
+        T, N, D, U, G = steps, batch, features, units, CELLS[cell] * units
         shapes = {
-            "x": (T, N, D), "h": (N, U), "c": (N, U), "weight_ih": (4 * U, D), "weight_hh": (4 * U, U),
-            "bias": (4 * U,), "grad_output": (T, N, U), "grad_h": (N, U), "grad_c": (N, U),
+            "x": (T, N, D), "h": (N, U), "c": (N, U), "weight_ih": (G, D), "weight_hh": (G, U), "bias_ih": (G,),
+            "bias_hh": (G,), "grad_output": (T, N, U), "grad_h": (N, U), "grad_c": (N, U),
         }  # fmt: skip
         self.arrays = {name: (RNG.standard_normal(shape) / 2).astype(dtype) for name, shape in shapes.items()}
         self.arrays["weight_hh"] /= np.sqrt(max(U, 1)).astype(dtype)
-        self.bias, self.reverse, self.transposed = bias, reverse, False
+        self.arrays["weight_ih"] /= np.sqrt(max(D, 1)).astype(dtype)
+        self.mask = RNG.random((T, N)) < 0.6 if masked else None
+        self.cell, self.bias, self.reverse, self.transposed = cell, bias, reverse, False
 
-    def results(self, module: Any = recurrent) -> list[np.ndarray]:
-        """Return all that the three kernels compute."""
-        of = self.arrays
-        bias = of["bias"] if self.bias else None
-        forward = module.lstm(of["x"], of["h"], of["c"], of["weight_ih"], of["weight_hh"], bias, self.reverse)
-        output, _, _, gates, cells = forward
-        back = module.lstm_grad(
-            of["grad_output"], of["grad_h"], of["grad_c"], of["c"], of["weight_hh"], gates, cells, self.reverse
+    def results(self, module: Any = recurrent) -> dict[str, np.ndarray]:
+        """Return all that the three kernels compute, as far as it is defined, by name."""
+        of = dict(self.arrays)
+        if not self.bias:
+            of["bias_ih"] = of["bias_hh"] = None
+        if self.cell != "lstm":
+            of["c"] = of["grad_c"] = None
+        how = self.mask, self.reverse, self.cell
+        states, cells, gates = module.recurrent_forward(
+            of["x"], of["h"], of["c"], of["weight_ih"], of["weight_hh"], of["bias_ih"], of["bias_hh"], *how
         )
-        return [
-            *forward,
-            *back,
-            *module.lstm_weight_grads(back[0], of["x"], of["h"], output, self.reverse, self.transposed),
+        grad_gates, grad_h, grad_c = module.recurrent_backward(
+            of["grad_output"], of["grad_h"], of["grad_c"], of["weight_hh"], states, cells, gates, *how
+        )
+        grads = module.recurrent_weight_grads(
+            grad_gates, of["x"], states, self.reverse, self.transposed, self.cell
+        )  # fmt: skip
+        weights = recurrent_weights if module is recurrent else reference
+        grad_x = weights.recurrent_input_grad(grad_gates, of["weight_ih"], self.cell)
+        names = [
+            "states",
+            "cells",
+            "grad_gates",
+            "grad_x",
+            "grad_h",
+            "grad_c",
+            "weight_ih",
+            "weight_hh",
+            "bias_ih",
+            "bias_hh",
         ]
+        arrays = states, cells, grad_gates, grad_x, grad_h, grad_c, *grads
+        found = dict(zip(names, arrays, strict=True))
+        assert [name for name, array in found.items() if array is None] == ["cells", "grad_c"] * (self.cell != "lstm")
+        return {name: array for name, array in found.items() if array is not None}
 
     def check(self) -> None:
-        for got, expected in zip(self.results(), self.results(reference), strict=True):
+        wanted = self.results(reference)
+        for name, got in self.results().items():
+            expected = wanted[name]
             assert (got.shape, got.dtype) == (expected.shape, expected.dtype)
             with np.errstate(all="ignore"):
                 scale = float(abs(expected[np.isfinite(expected)]).max(initial=1))
             limit = (1e-5 if got.dtype == np.float32 else 1e-13) * scale
-            np.testing.assert_allclose(got, expected, rtol=1e-4 if got.dtype == np.float32 else 1e-11, atol=limit)
+            rtol = 1e-4 if got.dtype == np.float32 else 1e-11
+            np.testing.assert_allclose(got, expected, rtol=rtol, atol=limit, err_msg=name)
 
 
-CASES = {
+def same_bits(got: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> bool:
+    return all(got[name].tobytes() == array.tobytes() for name, array in expected.items())
+
+
+SIZES = {
     "one unit": (1, 1, 1, 1),
     "document 000": (28, 32, 28, 128),
     "primes": (5, 13, 7, 11),
@@ -82,84 +116,93 @@ CASES = {
     "whole tiles": (3, 16, 16, 48),
     "weight_ih beyond the cache": (3, 5, 500, 140),
 }
-every_case = pytest.mark.parametrize("named", CASES)
+every_size = pytest.mark.parametrize("named", SIZES)
+every_cell = pytest.mark.parametrize("cell", CELLS)
 both_types = pytest.mark.parametrize("dtype", ["f4", "f8"])
 both_ways = pytest.mark.parametrize("reverse", [False, True])
+masked_or_not = pytest.mark.parametrize("masked", [False, True])
 
 
-def test_weights_lie_transposed_and_so_do_their_gradients() -> None:
-    case = Case(4, 9, 5, 17)
+@every_cell
+def test_weights_lie_transposed_and_so_do_their_gradients(cell: str) -> None:
+    case = Case(cell, 4, 9, 5, 17)
     expected = case.results()
     case.transposed = True
     for module in (recurrent, reference):
         results = case.results(module)
-        assert all(grad.T.flags.c_contiguous for grad in results[-3:-1])
-    for got, result in zip(case.results(), expected, strict=True):
-        np.testing.assert_array_equal(got, result)
+        assert results["weight_hh"].T.flags.c_contiguous
+        assert cell == "gru" or results["weight_ih"].T.flags.c_contiguous
+    assert all((case.results()[name] == array).all() for name, array in expected.items())
     case.check()
 
 
+@masked_or_not
 @both_ways
 @both_types
-@every_case
-def test_matches_the_reference(named: str, dtype: str, reverse: bool) -> None:
-    Case(*CASES[named], dtype, reverse).check()
+@every_size
+@every_cell
+def test_matches_the_reference(cell: str, named: str, dtype: str, reverse: bool, masked: bool) -> None:
+    Case(cell, *SIZES[named], dtype, reverse, masked=masked).check()
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(
-    st.integers(1, 6), st.integers(1, 40), st.integers(0, 40), st.integers(1, 70), st.sampled_from(["f4", "f8"]),
-    st.booleans(), st.booleans(), st.integers(1, 4),
+    st.sampled_from(list(CELLS)), st.integers(1, 6), st.integers(1, 60), st.integers(0, 40), st.integers(1, 70),
+    st.sampled_from(["f4", "f8"]), st.booleans(), st.booleans(), st.booleans(), st.integers(1, 4),
 )  # fmt: skip
 def test_matches_the_reference_on_random_shapes(
-    steps: int, batch: int, features: int, units: int, dtype: str, reverse: bool, bias: bool, count: int
-) -> None:
+    cell: str, steps: int, batch: int, features: int, units: int, dtype: str, reverse: bool, bias: bool, masked: bool,
+    count: int,
+) -> None:  # fmt: skip
     threads.set_num_threads(count)
-    Case(steps, batch, features, units, dtype, reverse, bias).check()
+    Case(cell, steps, batch, features, units, dtype, reverse, bias, masked).check()
 
 
 def relayouts(a: np.ndarray) -> list[np.ndarray]:
-    """Return ``a`` in Fortran order, reversed in memory, with gaps of NaN, and with its first axes exchanged."""
+    """Return ``a`` in Fortran order, reversed in memory, with gaps of NaN, batch first, and not to be written to."""
     gaps = np.full([2 * n for n in a.shape], np.nan, a.dtype)
     spaced = gaps[(slice(None, None, 2),) * a.ndim]
     spaced[...] = a
     flip = (slice(None, None, -1),) * a.ndim
-    exchanged = np.swapaxes(np.ascontiguousarray(np.swapaxes(a, 0, -1)), 0, -1)
-    return [np.asfortranarray(a), np.ascontiguousarray(a[flip])[flip], spaced, exchanged]
+    exchanged = np.ascontiguousarray(np.swapaxes(a, 0, a.ndim // 2)).swapaxes(0, a.ndim // 2)  # batch first
+    fixed = a.copy()
+    fixed.flags.writeable = False
+    return [np.asfortranarray(a), np.ascontiguousarray(a[flip])[flip], spaced, exchanged, fixed]
 
 
+@every_cell
 @pytest.mark.parametrize("named", ["primes", "weight_ih beyond the cache"])
-def test_reads_any_strides(named: str) -> None:
-    case = Case(*CASES[named])
+def test_reads_any_strides(named: str, cell: str) -> None:
+    case = Case(cell, *SIZES[named])
     expected = case.results()
     layouts = {name: relayouts(array) for name, array in case.arrays.items()}
-    for number in range(4):
+    for number in range(5):
         case.arrays = {name: arrays[number] for name, arrays in layouts.items()}
-        for got, result in zip(case.results(), expected, strict=True):
-            assert got.tobytes() == result.tobytes()
+        for name, array in case.results().items():
+            assert array.tobytes() == expected[name].tobytes(), name
 
 
 @both_ways
-@every_case
-def test_same_bits_on_any_number_of_threads(named: str, reverse: bool) -> None:
-    case = Case(*CASES[named], reverse=reverse)
+@masked_or_not
+@every_size
+@every_cell
+def test_same_bits_on_any_number_of_threads(cell: str, named: str, masked: bool, reverse: bool) -> None:
+    case = Case(cell, *SIZES[named], reverse=reverse, masked=masked)
     expected = case.results()
     for count in (1, 3):
         threads.set_num_threads(count)
-        for got, result in zip(case.results(), expected, strict=True):
-            assert got.tobytes() == result.tobytes()
+        assert same_bits(case.results(), expected)
 
 
 def test_from_several_python_threads_at_once() -> None:
-    cases = [Case(6, 9, 5, 20 + k) for k in range(4)]
+    cases = [Case(cell, 6, 9, 5, 20 + k) for k, cell in enumerate(CELLS)]
     expected = [case.results() for case in cases]
     wrong = []
 
     def work(k: int) -> None:
         for _ in range(20):
-            for got, result in zip(cases[k].results(), expected[k], strict=True):
-                if got.tobytes() != result.tobytes():
-                    wrong.append(k)
+            if not same_bits(cases[k].results(), expected[k]):
+                wrong.append(k)
 
     workers = [threading.Thread(target=work, args=(k,)) for k in range(4)]
     for worker in workers:
@@ -169,13 +212,31 @@ def test_from_several_python_threads_at_once() -> None:
     assert not wrong
 
 
+@both_ways
+@every_cell
+def test_what_is_masked_is_not_read(cell: str, reverse: bool) -> None:
+    case = Case(cell, 5, 21, 6, 19, reverse=reverse, masked=True)
+    expected = case.results()
+    case.arrays["x"][~case.mask] = np.nan
+    got = case.results()
+    for name in ("states", "grad_gates", "grad_h"):
+        np.testing.assert_array_equal(got[name], expected[name])
+
+
+def test_walks_have_names_of_their_own() -> None:
+    """Else the one of a cell would run in place of another's when both are loaded from the cache."""
+    walks = [value for name, value in vars(recurrent).items() if name.startswith("walk_")]
+    assert len(walks) == 2 * len(CELLS)
+    assert len({walk.py_func.__qualname__ for walk in walks}) == len(walks)
+
+
 def functions(z: np.ndarray, c: np.ndarray) -> list[np.ndarray]:
     """Return the gates i, f, g, o and the state h, c of layers of one unit whose gates' inputs are all ``z``."""
     ones, zeros = np.ones((4, 1), z.dtype), np.zeros((4, 1), z.dtype)
-    output, _, _, gates, cells = recurrent.lstm(
-        z.reshape(1, -1, 1), np.zeros((len(z), 1), z.dtype), c.reshape(-1, 1), ones, zeros, None, False
+    states, cells, gates = recurrent.recurrent_forward(
+        z.reshape(1, -1, 1), zeros[:1].repeat(len(z), 0), c.reshape(-1, 1), ones, zeros, None, None, None, False, "lstm"
     )
-    return [*np.moveaxis(gates[0], -1, 0), output[0, :, 0], cells[0, :, 0]]
+    return [*np.moveaxis(gates[0], -1, 0), states[1, :, 0], cells[1, :, 0]]
 
 
 def everywhere(dtype: str) -> np.ndarray:
@@ -218,21 +279,25 @@ def test_functions_at_infinity_and_nan(dtype: str) -> None:
 
 
 @both_ways
+@every_cell
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning", "ignore:overflow:RuntimeWarning")
-def test_nan_infinity_and_huge_numbers_pass_through(reverse: bool) -> None:
+def test_nan_infinity_and_huge_numbers_pass_through(cell: str, reverse: bool) -> None:
     for number in (np.nan, np.inf, -np.inf, 3e38):
-        case = Case(4, 5, 3, 18, reverse=reverse)
+        case = Case(cell, 4, 5, 3, 18, reverse=reverse)
         case.arrays["x"][2, 1, 0] = number
-        case.check()
-        outputs = case.results()
-        before, after = (outputs[0][3:], outputs[0][:3]) if reverse else (outputs[0][:2], outputs[0][2:])
+        if cell != "relu":  # infinities cancel in another order
+            case.check()
+        states = case.results()["states"]
+        before, after = (states[3:], states[:3]) if reverse else (states[:3], states[3:])
         assert np.isfinite(before).all()
-        assert np.isfinite(np.delete(outputs[0], 1, axis=1)).all()  # the other sequences
-        assert np.isnan(after[:, 1]).any() == np.isnan(number)
-        case = Case(4, 5, 3, 18, reverse=reverse)
+        assert np.isfinite(np.delete(states, 1, axis=1)).all()  # the other sequences
+        if np.isnan(number) or cell != "relu":
+            assert np.isnan(after[:, 1]).any() == np.isnan(number)
+        case = Case(cell, 4, 5, 3, 18, reverse=reverse)
         case.arrays["grad_output"][1, 3, 7] = number
-        case.check()
-        assert np.isfinite(np.delete(case.results()[5], 3, axis=1)).all()
+        if cell != "relu":
+            case.check()
+        assert np.isfinite(np.delete(case.results()["grad_gates"], 3, axis=1)).all()
 
 
 class Guarded:
@@ -266,40 +331,47 @@ class Guarded:
 
 @both_ways
 @both_types
-@every_case
+@masked_or_not
+@every_size
+@every_cell
 def test_writes_nothing_outside_its_arrays(
-    named: str, dtype: str, reverse: bool, monkeypatch: pytest.MonkeyPatch
+    cell: str, named: str, masked: bool, dtype: str, reverse: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    case = Case(*CASES[named], dtype, reverse)
+    case = Case(cell, *SIZES[named], dtype, reverse, masked=masked)
     expected = case.results()
     guarded = Guarded()
-    monkeypatch.setattr(recurrent, "np", guarded)
-    monkeypatch.setattr(recurrent, "scratch", guarded.empty)
+    for module in (recurrent, recurrent_weights):
+        monkeypatch.setattr(module, "np", guarded)
+        monkeypatch.setattr(module, "scratch", guarded.empty)
     case.arrays = {name: guarded.array(array) for name, array in case.arrays.items()}
-    for got, result in zip(case.results(), expected, strict=True):
-        assert got.tobytes() == result.tobytes()  # and nothing that was read outside counts
+    assert same_bits(case.results(), expected)  # and nothing that was read outside counts
     assert len(guarded.buffers) >= len(case.arrays)
     assert guarded.intact()
 
 
 @both_ways
-@every_case
-def test_matches_pytorch(named: str, reverse: bool) -> None:
+@every_size
+@every_cell
+def test_matches_pytorch(cell: str, named: str, reverse: bool) -> None:
     torch = pytest.importorskip("torch")
-    case = Case(*CASES[named], reverse=reverse)
+    case = Case(cell, *SIZES[named], reverse=reverse)
     of = {name: torch.tensor(array, requires_grad=True) for name, array in case.arrays.items()}
     if 0 in of["x"].shape:
         pytest.skip("PyTorch takes no empty sequences")
     order = [0] if reverse else []
-    weights = [of["weight_ih"], of["weight_hh"], of["bias"], torch.zeros_like(of["bias"])]
-    output, h, c = torch.lstm(
-        of["x"].flip(order), (of["h"][None], of["c"][None]), weights, True, 1, 0.0, False, False, False
-    )
+    weights = [of[name] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
+    layer = {"lstm": torch.lstm, "gru": torch.gru, "tanh": torch.rnn_tanh, "relu": torch.rnn_relu}[cell]
+    start = (of["h"][None], of["c"][None]) if cell == "lstm" else of["h"][None]
+    output, *ends = layer(of["x"].flip(order), start, weights, True, 1, 0.0, False, False, False)
     output = output.flip(order)
-    ends = (output, h[0], c[0])
-    torch.autograd.backward(ends, [of[name].detach() for name in ("grad_output", "grad_h", "grad_c")])
-    wanted = [*ends, *(of[name].grad for name in ("h", "c", "weight_ih", "weight_hh", "bias"))]
-    results = case.results()
-    for got, expected in zip([*results[:3], *results[6:]], wanted, strict=True):
-        array = expected.detach().numpy()
-        np.testing.assert_allclose(got, array, rtol=1e-4, atol=2e-5 * float(abs(array).max(initial=1)))
+    names = ["h", "c"] if cell == "lstm" else ["h"]
+    torch.autograd.backward((output, *(end[0] for end in ends)), [of[f"grad_{n}"] for n in ("output", *names)])
+    got = case.results()
+    states = got["states"]
+    pairs = [(states[:-1] if reverse else states[1:], output)]
+    pairs += [(got[f"grad_{name}"], of[name].grad) for name in names]
+    pairs += [(got["grad_x"], of["x"].grad)]
+    pairs += [(got[name], of[name].grad) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
+    for mine, theirs in pairs:
+        array = theirs.detach().numpy()
+        np.testing.assert_allclose(mine, array, rtol=1e-4, atol=2e-5 * float(abs(array).max(initial=1)))

@@ -1,0 +1,102 @@
+"""Document 004: its client, as it is printed there, against the service."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from minidl import cli, keras
+from minidl.errors import StateError
+from minidl.examples import EXAMPLES, cnn_classifier, service
+from minidl.examples.report import Report
+from minidl.serve import preprocess_image
+from tests.serve.live import KEY, classifier, png, running
+
+LISTING = """
+import requests
+
+# 设置API端点和API密钥
+api_endpoint = "https://api.example.com/v1/image-classification"
+api_key = "your_api_key"
+
+# 加载图像
+
+# 对图像进行预处理
+preprocessed_image = preprocess_image(image)
+
+# 发送请求到API
+response = requests.post(api_endpoint, json={"image": preprocessed_image}, headers={"Authorization": "Bearer " + api_key})
+
+# 获取结果
+result = response.json()
+
+# 解析结果
+labels = result["labels"]
+confidences = result["confidences"]
+
+# 输出结果
+for label, confidence in zip(labels, confidences):
+    print(f"{label}: {confidence}")
+"""
+
+
+def test_the_listing_runs_given_an_image_and_an_address(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = classifier()
+    image = np.random.default_rng(0).integers(0, 100, (28, 28)).astype(np.uint8)
+    (tmp_path / "image.png").write_bytes(png(image))
+    with running(model) as live:
+        listing = LISTING.replace("https://api.example.com", live.url).replace("your_api_key", KEY)
+        exec(listing, {"image": tmp_path / "image.png", "preprocess_image": preprocess_image})
+    printed = re.findall(r"^(\d): (\S+)$", capsys.readouterr().out, re.M)
+    scores = model.predict(image[None] / 255, verbose=0)[0]
+    assert [int(label) for label, _ in printed] == np.argsort(-scores).tolist()
+    np.testing.assert_allclose([float(confidence) for _, confidence in printed], np.sort(scores)[::-1], atol=1e-3)
+
+
+@pytest.fixture
+def few_digits(monkeypatch: pytest.MonkeyPatch) -> None:
+    (x_train, y_train), (x_test, y_test) = keras.datasets.mnist.load_data()
+    few = (x_train[:500], y_train[:500]), (x_test[:20], y_test[:20])
+    monkeypatch.setattr(keras.datasets.mnist, "load_data", lambda: few)
+
+
+@pytest.mark.usefixtures("few_digits")
+def test_reproduce_service(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert cli.main(["reproduce", "service", "--epochs", "2", "--out", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    asked = re.findall(r"^digit (\d), which is a (\d):   (\d): (\S+)   \d: \S+   \d: \S+$", printed, re.M)
+    model = keras.models.load_model(tmp_path / "cnn-classifier.h5")
+    (_, _), (images, targets) = keras.datasets.mnist.load_data()
+    scores = model.predict(images[:10, :, :, None] / 255 - 0.5, verbose=0)
+    assert [(int(i), int(target)) for i, target, _, _ in asked] == list(enumerate(targets[:10].tolist()))
+    assert [int(label) for _, _, label, _ in asked] == scores.argmax(axis=1).tolist()
+    np.testing.assert_allclose([float(c) for *_, c in asked], scores.max(axis=1), atol=1e-3)
+    right = float(np.mean(scores.argmax(axis=1) == targets[:10]))
+    assert re.search(rf"^004 +service +accuracy +{right:.4f} +>= 0\.9 +- ", printed, re.M)
+
+    monkeypatch.setattr(cnn_classifier, "run", lambda *_: pytest.fail("it trained again"))
+    assert cli.main(["reproduce", "service", "--out", str(tmp_path)]) == 0
+    assert "cnn-classifier.h5: trained before\n" in capsys.readouterr().out
+
+
+def test_what_goes_wrong_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "cnn-classifier.h5").write_bytes(b"no model")
+    with pytest.raises(StateError, match=r"service: it did not start: minidl: .*cnn-classifier\.h5"):
+        EXAMPLES["service"].run(Report("service", tmp_path))
+    with pytest.raises(StateError, match=r"service: the client failed: .*ConnectionError"):
+        service.asked("http://127.0.0.1:9", "key", [picture(tmp_path)])
+    real = service.importlib.util.find_spec
+    monkeypatch.setattr(service.importlib.util, "find_spec", lambda name: None if name == "fastapi" else real(name))
+    with pytest.raises(StateError, match=r"fastapi is not installed; pip install 'minidl\[serve\]'"):
+        EXAMPLES["service"].run(Report("service", tmp_path))
+
+
+def picture(folder: Path) -> Any:
+    path = folder / "image.png"
+    path.write_bytes(service.as_png(np.zeros((28, 28), np.uint8)))
+    assert preprocess_image(path) == np.zeros((28, 28)).tolist()
+    return str(path)
