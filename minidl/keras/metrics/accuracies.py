@@ -6,10 +6,10 @@ from typing import Any
 
 from minidl.autograd import wrap
 from minidl.backend import default_dtype
-from minidl.keras.metrics.metric import MODULE, MeanMetricWrapper
+from minidl.keras.metrics.metric import MODULE, MeanMetricWrapper, tensor
 from minidl.keras.serialization import builtin
 from minidl.training import metrics
-from minidl.training.metrics.arrays import plain
+from minidl.training.metrics.arrays import plain, weighted_total
 
 __all__ = [
     "Accuracy",
@@ -177,8 +177,21 @@ def sparse_top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5, from
     return _values(metrics.SparseTopKCategoricalAccuracy(k, axis=-1), y_true, y_pred)
 
 
+class _Share(MeanMetricWrapper):
+    """The share of samples that are right, by the rule that a metric of :mod:`minidl.training.metrics` has."""
+
+    def __init__(self, rule: metrics.SampleMean, fn: Any, name: str, dtype: Any, **kwargs: Any) -> None:
+        super().__init__(fn, name, dtype, **kwargs)
+        self._rule = rule
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:  # type: ignore[override]
+        """Take in a batch: targets, predictions, and one weight a sample."""
+        values = self._rule.values(tensor(y_pred), tensor(y_true))
+        self.metric.accumulate(*weighted_total(values, sample_weight, self.name))
+
+
 @builtin(MODULE)
-class Accuracy(MeanMetricWrapper):
+class Accuracy(_Share):
     """The share of labels that were predicted.
 
     Parameters
@@ -199,11 +212,11 @@ class Accuracy(MeanMetricWrapper):
     """
 
     def __init__(self, name: str = "accuracy", dtype: Any = None) -> None:
-        super().__init__(accuracy, name, dtype)
+        super().__init__(metrics.Accuracy(), accuracy, name, dtype)
 
 
 @builtin(MODULE)
-class BinaryAccuracy(MeanMetricWrapper):
+class BinaryAccuracy(_Share):
     """The share of probabilities on the right side of a threshold.
 
     Parameters
@@ -225,12 +238,12 @@ class BinaryAccuracy(MeanMetricWrapper):
     """
 
     def __init__(self, name: str = "binary_accuracy", dtype: Any = None, threshold: float = 0.5) -> None:
-        super().__init__(binary_accuracy, name, dtype, threshold=threshold)
+        super().__init__(metrics.BinaryAccuracy(threshold), binary_accuracy, name, dtype, threshold=threshold)
         self.threshold = threshold
 
 
 @builtin(MODULE)
-class CategoricalAccuracy(MeanMetricWrapper):
+class CategoricalAccuracy(_Share):
     """The share of samples whose class, one-hot in the target, has the largest score.
 
     Parameters
@@ -251,11 +264,11 @@ class CategoricalAccuracy(MeanMetricWrapper):
     """
 
     def __init__(self, name: str = "categorical_accuracy", dtype: Any = None) -> None:
-        super().__init__(categorical_accuracy, name, dtype)
+        super().__init__(metrics.CategoricalAccuracy(axis=-1), categorical_accuracy, name, dtype)
 
 
 @builtin(MODULE)
-class SparseCategoricalAccuracy(MeanMetricWrapper):
+class SparseCategoricalAccuracy(_Share):
     """The share of samples whose label has the largest score.
 
     Parameters
@@ -276,7 +289,7 @@ class SparseCategoricalAccuracy(MeanMetricWrapper):
     """
 
     def __init__(self, name: str = "sparse_categorical_accuracy", dtype: Any = None) -> None:
-        super().__init__(sparse_categorical_accuracy, name, dtype)
+        super().__init__(metrics.SparseCategoricalAccuracy(axis=-1), sparse_categorical_accuracy, name, dtype)
 
 
 @builtin(MODULE)
