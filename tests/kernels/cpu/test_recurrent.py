@@ -138,11 +138,10 @@ def test_weights_lie_transposed_and_so_do_their_gradients(cell: str) -> None:
 
 @masked_or_not
 @both_ways
-@both_types
 @every_size
 @every_cell
-def test_matches_the_reference(cell: str, named: str, dtype: str, reverse: bool, masked: bool) -> None:
-    Case(cell, *SIZES[named], dtype, reverse, masked=masked).check()
+def test_matches_the_reference(cell: str, named: str, reverse: bool, masked: bool) -> None:
+    Case(cell, *SIZES[named], "f8" if masked == reverse else "f4", reverse, masked=masked).check()
 
 
 @settings(max_examples=120, deadline=None)
@@ -182,12 +181,11 @@ def test_reads_any_strides(named: str, cell: str) -> None:
             assert array.tobytes() == expected[name].tobytes(), name
 
 
-@both_ways
 @masked_or_not
 @every_size
 @every_cell
-def test_same_bits_on_any_number_of_threads(cell: str, named: str, masked: bool, reverse: bool) -> None:
-    case = Case(cell, *SIZES[named], reverse=reverse, masked=masked)
+def test_same_bits_on_any_number_of_threads(cell: str, named: str, masked: bool) -> None:
+    case = Case(cell, *SIZES[named], masked=masked)
     expected = case.results()
     for count in (1, 3):
         threads.set_num_threads(count)
@@ -331,13 +329,12 @@ class Guarded:
 
 @both_ways
 @both_types
-@masked_or_not
 @every_size
 @every_cell
 def test_writes_nothing_outside_its_arrays(
-    cell: str, named: str, masked: bool, dtype: str, reverse: bool, monkeypatch: pytest.MonkeyPatch
+    cell: str, named: str, dtype: str, reverse: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    case = Case(cell, *SIZES[named], dtype, reverse, masked=masked)
+    case = Case(cell, *SIZES[named], dtype, reverse, masked=reverse)
     expected = case.results()
     guarded = Guarded()
     for module in (recurrent, recurrent_weights):
