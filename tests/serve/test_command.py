@@ -143,8 +143,8 @@ def test_minidl_does_not_load_it() -> None:
 class Load:
     """Clients that ask all the time, each over connections of its own; they remember what they got."""
 
-    def __init__(self, url: str, count: int = 2, pause: float = 0.005) -> None:
-        self.url, self.pause = url, pause
+    def __init__(self, url: str, count: int = 2) -> None:
+        self.url = url
         self.outcomes: list[tuple[float, float, Any]] = []  # begun, ended, status or error
         self.outputs: set[float] = set()
         self._stop = threading.Event()
@@ -164,7 +164,7 @@ class Load:
                     outcome = error
                     time.sleep(0.02)
                 self.outcomes.append((begun, time.monotonic(), outcome))
-                time.sleep(self.pause)
+                time.sleep(0.005)
 
     def __enter__(self) -> Load:
         for thread in self.threads:
