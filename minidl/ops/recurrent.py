@@ -431,7 +431,7 @@ def gru_layer(
     >>> x, state = minidl.ones(3, 1, 2), minidl.zeros(1, 1)
     >>> output, h = minidl.gru_layer(x, state, minidl.ones(3, 2), minidl.zeros(3, 1))
     >>> h
-    tensor([[0.3060]])
+    tensor([[0.3053]])
 
     References
     ----------

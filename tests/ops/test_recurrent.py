@@ -213,17 +213,18 @@ def test_masked_steps_change_nothing(name: str, reverse: bool, rng: np.random.Ge
     states = [(2, U)] * (2 if name == "lstm" else 1)
     given = [rng.standard_normal(shape) for shape in [(3, 2, D), *states, *weights(gates)]]
     found = []
-    for fused in (True, False):
+    for how in ("at once", "recorded", "in a loop"):  # recorded: so that they can be differentiated again
         x, *rest = (minidl.tensor(a, requires_grad=True) for a in given)
         start, w = rest[: len(states)], rest[len(states) :]
-        if fused:
+        if how != "in a loop":
             results = layer(x, *start, *w, reverse=reverse, mask=minidl.tensor(MASK))
         else:
             results = in_a_loop(cell, x, start, w, MASK, reverse)
         loss = sum((y * (k + 1)).sin().sum() for k, y in enumerate(results))
-        found.append([*results, *minidl.grad(loss, [x, *rest])])
-    for mine, expected in zip(*found, strict=True):
-        np.testing.assert_allclose(mine.detach().array, expected.detach().array, rtol=1e-10, atol=1e-12)
+        found.append([*results, *minidl.grad(loss, [x, *rest], create_graph=how == "recorded")])
+    for mine, recorded, expected in zip(*found, strict=True):
+        for got in (mine, recorded):
+            np.testing.assert_allclose(got.detach().array, expected.detach().array, rtol=1e-10, atol=1e-12)
 
 
 def test_padding_may_be_anything() -> None:
