@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -231,6 +233,28 @@ def test_sigterm_under_load_loses_nothing(folder: Path, workers: str) -> None:
     refused = [outcome for begun, _, outcome in load.outcomes if begun > gone]
     assert refused
     assert all(isinstance(outcome, requests.ConnectionError) for outcome in refused)
+
+
+def test_sigterm_waits_for_a_request_that_is_still_on_its_way(folder: Path) -> None:
+    body = json.dumps(BODY).encode()
+    head = f"POST /v1/predict HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\nContent-Length: {len(body)}\r\n\r\n"
+    with (
+        Command(str(folder / "digits.h5"), "--drain", "0.2", folder=folder) as served,
+        socket.create_connection(("127.0.0.1", served.live.port), timeout=20) as connection,
+        socket.create_connection(("127.0.0.1", served.live.port), timeout=20) as other,
+    ):
+        connection.sendall(head.encode() + body[:1000])
+        time.sleep(0.3)
+        served.signal(signal.SIGTERM)
+        time.sleep(0.1)
+        other.sendall(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert other.recv(65536).startswith(b"HTTP/1.1 503")
+        time.sleep(0.7)  # past the time in which new requests are told
+        connection.sendall(body[1000:])
+        answer = connection.recv(65536)
+        assert answer.startswith(b"HTTP/1.1 200")
+        assert b"connection: close" in answer
+        assert served.process.wait(20) == 0
 
 
 @pytest.mark.parametrize("workers", ["1", pytest.param("2", marks=pytest.mark.slow)])
