@@ -1,4 +1,4 @@
-"""Document 004: a model behind an API. The service is ``minidl serve``, and its client the document's own listing.
+"""Document 004: a model behind an API. The service is ``minidl serve``, and the client ``service_client.py``.
 
 It serves the network of document 002, trained before (``minidl reproduce cnn-classifier``) or now.
 """

@@ -1,4 +1,4 @@
-"""Document 004: its client, as it is printed there, against the service."""
+"""Document 004: a client as it has one, against the service."""
 
 from __future__ import annotations
 
@@ -16,41 +16,27 @@ from minidl.examples.report import Report
 from minidl.serve import preprocess_image
 from tests.serve.live import KEY, classifier, png, running
 
-LISTING = """
+#: What the document's client does, as somebody would write it who reads its answer and nothing else.
+CLIENT = """
 import requests
 
-# 设置API端点和API密钥
-api_endpoint = "https://api.example.com/v1/image-classification"
-api_key = "your_api_key"
-
-# 加载图像
-
-# 对图像进行预处理
-preprocessed_image = preprocess_image(image)
-
-# 发送请求到API
-response = requests.post(api_endpoint, json={"image": preprocessed_image}, headers={"Authorization": "Bearer " + api_key})
-
-# 获取结果
-result = response.json()
-
-# 解析结果
-labels = result["labels"]
-confidences = result["confidences"]
-
-# 输出结果
-for label, confidence in zip(labels, confidences):
+answer = requests.post(
+    f"{address}/v1/image-classification",
+    json={"image": preprocess_image(image)},
+    headers={"Authorization": f"Bearer {key}"},
+).json()
+for label, confidence in zip(answer["labels"], answer["confidences"]):
     print(f"{label}: {confidence}")
 """
 
 
-def test_the_listing_runs_given_an_image_and_an_address(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_client_runs_given_an_image_and_an_address(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = classifier()
     image = np.random.default_rng(0).integers(0, 100, (28, 28)).astype(np.uint8)
     (tmp_path / "image.png").write_bytes(png(image))
     with running(model) as live:
-        listing = LISTING.replace("https://api.example.com", live.url).replace("your_api_key", KEY)
-        exec(listing, {"image": tmp_path / "image.png", "preprocess_image": preprocess_image})
+        given = {"address": live.url, "key": KEY, "image": tmp_path / "image.png"}
+        exec(CLIENT, {**given, "preprocess_image": preprocess_image})
     printed = re.findall(r"^(\d): (\S+)$", capsys.readouterr().out, re.M)
     scores = model.predict(image[None] / 255, verbose=0)[0]
     assert [int(label) for label, _ in printed] == np.argsort(-scores).tolist()
