@@ -19,6 +19,9 @@ sqrt(C). The outputs of a tile depend on all that it sees: a nan or an infinity 
 whose windows see it, as it does in the direct sum (or infinities), and of up to 16 of the tiles that they are part of;
 so do numbers whose sums overflow, from about 1e37 on. :func:`minidl.kernels.use_winograd` turns it off.
 
+A window of nothing but zeros gives exactly its bias, as the direct sum does: where biases are 0, at first, a ReLU would
+let a gradient through half of an image's background otherwise.
+
 References
 ----------
 Lavin, Gray (2016), "Fast Algorithms for Convolutional Neural Networks".
@@ -41,6 +44,7 @@ from minidl.kernels.cpu.winograd_tiles import (
     CELLS,
     INPUT,
     OUTPUT,
+    any_nonzero,
     filter_to_points,
     points_to_output,
     points_to_points,
@@ -91,7 +95,7 @@ class Plan(NamedTuple):
     filters: tuple[int, ...]
     # output rows and columns, tiles of a column and of a row, zeros above and to the left, rows of tiles at a time;
     # numbers from tile to tile, from point to point of tiles and of products; where the biases and the threads' memory
-    # begin, where the output, tiles and products of a thread do after the pixels, and how much it has
+    # begin, where the output, tiles, products and notes of zeros of a thread do after the pixels, and how much it has
     numbers: tuple[int, ...]
     biases_at: int
     common: int  # numbers of memory for all threads together
@@ -119,10 +123,12 @@ def make_plan(images: int, channels: int, filters: int, before: Pair, size: Pair
     output_at = lines * (OUTPUT * across + INPUT - OUTPUT) * lanes
     tiles_at = output_at + (OUTPUT * OUTPUT * across + lanes) * lanes
     products_at = tiles_at + CELLS * tile_point
-    memory = products_at + CELLS * product_point + lanes
+    seen_at = products_at + CELLS * product_point + lanes
+    blank_at = seen_at + at_once * INPUT * (OUTPUT * across + INPUT - OUTPUT)
+    memory = up(blank_at + at_once * OUTPUT * size[1], lanes)
     numbers = (
         *size, down, across, *before, at_once, tile, tile_point, product_point, biases_at, common, output_at,
-        tiles_at, products_at, memory,
+        tiles_at, products_at, seen_at, blank_at, memory,
     )  # fmt: skip
     work = images * down * across * CELLS * channels * filters
     return Plan((channels, filters, panels, point, CELLS * point), numbers, biases_at, common, memory, work)
@@ -187,11 +193,12 @@ def gather_pixels(x, n, line, lines, left, width, channel, memory, at):  # type:
 
 @helper
 def evaluate_tiles(  # type: ignore[no-untyped-def]
-    x, begin, end, down, across, top, left, memory, pixels_at, tiles_at, tile, tile_point
+    x, begin, end, down, across, top, left, memory, pixels_at, tiles_at, tile, tile_point, seen_at
 ):
     """Evaluate what the tiles of rows ``begin`` .. ``end`` see: points x tiles x channels; there are ``down`` an image.
 
-    From ``pixels_at`` on there is room for pixels, with zeros where it holds none of the image's columns.
+    From ``pixels_at`` on there is room for pixels, with zeros where it holds none of the image's columns. From
+    ``seen_at`` on, unless that is 0, which pixels are 0 in all channels is noted: 0 for those, 1 for others.
     """
     lanes = VECTOR_BYTES // memory.itemsize
     width = OUTPUT * across + INPUT - OUTPUT
@@ -200,15 +207,46 @@ def evaluate_tiles(  # type: ignore[no-untyped-def]
         n = u // down
         count = min(end - u, down - (u - n * down))
         line = (u - n * down) * OUTPUT - top
+        lines = count * OUTPUT + INPUT - OUTPUT
         for c in range(0, x[2], lanes):
-            gather_pixels(x, n, line, count * OUTPUT + INPUT - OUTPUT, left, width, c, memory, pixels_at)
+            gather_pixels(x, n, line, lines, left, width, c, memory, pixels_at)
+            if seen_at:
+                for pixel in range(lines * width):
+                    if any_nonzero(memory, pixels_at + pixel * lanes):
+                        memory[seen_at + pixel] = 1
+                    elif c == 0:
+                        memory[seen_at + pixel] = 0
             at = tiles_at + (u - begin) * across * tile + c
             for i in range(count):
                 for j in range(across):
                     pixel = pixels_at + (i * width + j) * OUTPUT * lanes
                     tile_to_points(memory, pixel, width * lanes, memory, at, tile_point)
                     at += tile
+        if seen_at:
+            seen_at += lines * width
         u += count
+
+
+@helper
+def find_blanks(begin, end, down, across, size, memory, seen_at, blank_at):  # type: ignore[no-untyped-def]
+    """Note which windows hold nothing but zeros, for rows ``begin`` .. ``end`` of tiles; return whether any does."""
+    OH, OW = size
+    width = OUTPUT * across + INPUT - OUTPUT
+    found = False
+    for unit in range(begin, end):
+        n = unit // down
+        for i in range(min(OUTPUT, OH - (unit - n * down) * OUTPUT)):
+            for j in range(OW):
+                total = 0.0
+                for r in range(3):
+                    for s in range(3):
+                        total += memory[seen_at + (i + r) * width + j + s]
+                memory[blank_at + ((unit - begin) * OUTPUT + i) * OW + j] = total
+                found |= total == 0
+        seen_at += OUTPUT * width
+        if unit + 1 == (n + 1) * down:
+            seen_at += (INPUT - OUTPUT) * width  # the last two lines of an image
+    return found
 
 
 @kernel
@@ -219,7 +257,7 @@ def convolve_tiles(part, parts, x, filters, numbers, relu, memory, y):  # type: 
     C, K, panels, point, whole = filters
     (
         OH, OW, down, across, top, left, at_once, tile, tile_point, product_point, biases_at, common, output_at,
-        tiles_at, products_at, own,
+        tiles_at, products_at, seen_at, blank_at, own,
     ) = numbers  # fmt: skip
     lanes = VECTOR_BYTES // y.itemsize
     N = x[1]
@@ -228,12 +266,15 @@ def convolve_tiles(part, parts, x, filters, numbers, relu, memory, y):  # type: 
     memory[pixels_at:output_at] = 0
     tiles_at += pixels_at
     products_at += pixels_at
+    seen_at += pixels_at
+    blank_at += pixels_at
     least = 0.0 if relu else -np.inf
     stop = N * down * (part + 1) // parts
     for begin in range(N * down * part // parts, stop, at_once):
         end = min(begin + at_once, stop)
         tiles = (end - begin) * across
-        evaluate_tiles(x, begin, end, down, across, top, left, memory, pixels_at, tiles_at, tile, tile_point)
+        evaluate_tiles(x, begin, end, down, across, top, left, memory, pixels_at, tiles_at, tile, tile_point, seen_at)
+        blanks = find_blanks(begin, end, down, across, (OH, OW), memory, seen_at, blank_at)
         for q in range(panels):
             k = q * VECTORS * lanes
             vectors = min(VECTORS, (K - k + lanes - 1) // lanes)
@@ -270,6 +311,12 @@ def convolve_tiles(part, parts, x, filters, numbers, relu, memory, y):  # type: 
                             memory, at + j * vectors * lanes, product_point, memory, biases_at + first, least,
                             memory, output_at + j * OUTPUT * lanes, OUTPUT * across * lanes,
                         )  # fmt: skip
+                    for i in range(min(OUTPUT, OH - line) if blanks else 0):
+                        for j in range(OW):
+                            if memory[blank_at + ((unit - begin) * OUTPUT + i) * OW + j] == 0:
+                                pixel = output_at + (i * OUTPUT * across + j) * lanes
+                                for lane in range(lanes):
+                                    memory[pixel + lane] = max(memory[biases_at + first + lane], least)
                     for i in range(min(OUTPUT, OH - line)):
                         target = ((n * K + first) * OH + line + i) * OW
                         source = output_at + i * OUTPUT * across * lanes

@@ -120,7 +120,7 @@ def correlate_tiles(part, parts, x, grad, numbers, tiles, first, memory, sums): 
         last = N * (chunk + 1) // chunks * down
         for u in range(N * chunk // chunks * down, last, at_once):
             v = min(u + at_once, last)
-            evaluate_tiles(x, u, v, down, across, top, left, memory, pixels_at, tiles_at, tile, tile_point)
+            evaluate_tiles(x, u, v, down, across, top, left, memory, pixels_at, tiles_at, tile, tile_point, 0)
             for unit in range(begin, end):
                 k = (unit - chunk * panels) * panel
                 for f in range(k, min(k + panel, K), lanes):

@@ -43,6 +43,7 @@ __all__ = [
     "CELLS",
     "INPUT",
     "OUTPUT",
+    "any_nonzero",
     "filter_to_points",
     "grad_to_points",
     "points_to_filter",
@@ -134,6 +135,20 @@ class TransformEmitter(TileEmitter):
         flat = itertools.chain.from_iterable(values)
         for vector, place in zip(flat, self.rows_at(pointer, pitch, CELLS), strict=True):
             self.store(vector, place)
+
+
+@emitted
+def any_nonzero(typing: Any, numbers: Any, at: Any) -> Any:
+    """Return whether one of a vector's numbers is not 0; nan is not."""
+    signature = types.boolean(numbers, types.intp)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        emit = TileEmitter(context, builder, signature, args, like=0)
+        different = builder.fcmp_unordered("!=", emit.load(emit.pointer(0)), emit.zero)
+        bits = ir.IntType(emit.lanes)
+        return builder.icmp_unsigned("!=", builder.bitcast(different, bits), ir.Constant(bits, 0))
+
+    return signature, codegen
 
 
 @emitted

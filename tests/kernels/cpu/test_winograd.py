@@ -199,3 +199,32 @@ def test_can_be_turned_off(monkeypatch: pytest.MonkeyPatch) -> None:
         uses_winograd()
     with pytest.raises(ArgumentError, match="use_winograd: expected True or False, got 1"):
         use_winograd(1)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("padding", [0, 1])
+@pytest.mark.parametrize("size", [(13, 13), (9, 30), (4, 5)])
+def test_a_window_of_zeros_gives_its_bias(size: tuple[int, int], padding: int, relu: bool) -> None:
+    """To the bit, as the direct sum does: what a ReLU lets through of an image's background hangs on it."""
+    H, W = size
+    x = RNG.standard_normal((7, 20, H, W)).astype("float32")
+    for n in range(len(x)):  # some pixels, lines and columns, and one whole image, in all channels
+        x[n, :, RNG.random((H, W)) < 0.1 * n] = 0
+        x[n, :, RNG.integers(H) :] = 0
+        x[n, :, :, : RNG.integers(W)] = 0
+    x[3], x[2, 19, H // 2, W // 2] = 0, 1e-30  # and a number that one channel alone has
+    weight, bias = RNG.standard_normal((40, 20, 3, 3)).astype("float32"), RNG.standard_normal(40).astype("float32")
+    sides = ((padding, padding),) * 2
+    out = H + 2 * padding - 2, W + 2 * padding - 2
+    wanted = reference.conv2d((x != 0).astype("f4"), np.ones((1, 20, 3, 3), "f4"), None, (1, 1), sides, (1, 1), 1, out)
+    blank = np.broadcast_to(wanted == 0, (7, 40, *out))
+    assert blank.any()
+    for values in (bias, np.zeros(40, "float32"), None):
+        for workers in (1, 2, 3):
+            threads.set_num_threads(workers)
+            y = winograd.convolve_3x3(x, weight, False, values, (padding, padding), out, relu)
+            expected = np.zeros(40) if values is None else values
+            expected = np.broadcast_to(np.maximum(expected, 0 if relu else -np.inf)[:, None, None], y.shape)
+            np.testing.assert_array_equal(y[blank], expected[blank])
+            direct = reference.conv2d(x, weight, values, (1, 1), sides, (1, 1), 1, out, relu)
+            np.testing.assert_allclose(y, direct, rtol=0, atol=1e-4)
