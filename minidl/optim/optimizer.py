@@ -36,7 +36,7 @@ BLOCK = 16384  # elements: of a bucket of small parameters, and of a block of a 
 # became 25 for 4,417 parameters, 4.0 ms became 0.8 for a million), and what it takes to load with Numba, or where
 # another kernel has loaded that.
 SAVED_A_CALL, SAVED_AN_ELEMENT = 5e-6, 3e-9
-LOADING, LOADED = 0.8, 0.1
+LOADING, LOADED = 0.8, 0.02
 
 #: Each how many steps NumPy's rules replace moments that are too small for a normal number by 0: those of a unit that
 #: has died shrink for ever, and a CPU takes a hundred cycles for an operation on one (001's step: 39 us, and then 95).
