@@ -57,7 +57,18 @@ def agrees(got: np.ndarray, x: np.ndarray, y: np.ndarray, more: Any = 0) -> None
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(
     "sizes",
-    [(1, 1, 1), (0, 3, 4), (3, 0, 4), (3, 4, 0), (13, 37, 41), (29, 401, 67), (251, 3, 5), (40, 700, 200), (7, 9, 70)],
+    [
+        (1, 1, 1),
+        (0, 3, 4),
+        (3, 0, 4),
+        (3, 4, 0),
+        (13, 37, 41),
+        (29, 401, 67),
+        (251, 3, 5),
+        (40, 700, 200),
+        (7, 9, 70),
+        (20, 31, 603),
+    ],
 )
 def test_every_layout(sizes: tuple[int, int, int], dtype: str) -> None:
     M, K, N = sizes
