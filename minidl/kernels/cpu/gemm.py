@@ -1,7 +1,8 @@
 r"""Matrix products of any strides: packed, blocked for the caches, and shared among threads without a barrier.
 
 The loops are Goto's. B is cut into blocks of KC steps x NC columns (L3 cache), A into MC rows x KC steps (L2); both are
-packed into panels as wide as the micro-kernel's tile, one panel of B (L1) after the other meets all panels of A::
+packed into panels as wide as the micro-kernel's tile, one panel of B (L1) after the other meets all panels of A (where
+the steps are few, the other way round)::
 
                      NC                        for each block of columns            NC
                 ┌──────────┐                     for each block of steps            KC    pack B
