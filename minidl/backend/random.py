@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from minidl.backend.devices import CPU, Device
+from minidl.backend.devices import CPU, Device, check_available
 from minidl.errors import ArgumentError, DTypeError, StateError
 
 _seed: int | None = None
@@ -82,7 +82,7 @@ class Generator(np.random.Generator):
     Raises
     ------
     DeviceError
-        If ``device`` is none.
+        If there is no such device.
 
     Examples
     --------
@@ -102,6 +102,7 @@ class Generator(np.random.Generator):
     def __new__(cls, device: Any = CPU) -> Any:
         """Make a :class:`GPUGenerator` where ``device`` is a GPU."""
         place = Device(device)
+        check_available(place)
         return super().__new__(cls) if place == CPU else GPUGenerator(place)
 
     def __init__(self, device: Any = CPU) -> None:

@@ -108,7 +108,7 @@ def rand(
     dtype : dtype, optional
         Defaults to float32 (see :func:`set_default_dtype`).
     device : Device or str, optional
-        Defaults to the CPU.
+        Defaults to the CPU (see :func:`set_default_device`).
     requires_grad : bool
         Whether gradients with respect to it are wanted.
 
@@ -154,7 +154,7 @@ def randn(
     dtype : dtype, optional
         Defaults to float32 (see :func:`set_default_dtype`).
     device : Device or str, optional
-        Defaults to the CPU.
+        Defaults to the CPU (see :func:`set_default_device`).
     requires_grad : bool
         Whether gradients with respect to it are wanted.
 
@@ -403,7 +403,7 @@ def normal(
     dtype : dtype, optional
         Defaults to float32 (see :func:`set_default_dtype`).
     device : Device or str, optional
-        Defaults to the CPU.
+        Defaults to the CPU (see :func:`set_default_device`).
     requires_grad : bool
         Whether gradients with respect to it are wanted.
 

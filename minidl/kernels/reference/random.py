@@ -40,9 +40,9 @@ def philox(like: Any, blocks: int, seed: int, offset: int, rounds: int = 10) -> 
     """
     xp = namespace(like)
     # 64-bit lanes hold 32-bit numbers, so that a product keeps its upper half
-    place = xp.arange(blocks, dtype=np.uint64) + np.uint64(offset)  # modulo 2**64, as the counter's lower half
-    carry = xp.zeros(blocks, dtype=np.uint64) + (place < np.uint64(offset))
-    x = [place & np.uint64(LOW), place >> np.uint64(32), carry, xp.zeros(blocks, dtype=np.uint64)]
+    place = xp.arange(blocks, dtype=np.uint64) + np.uint64(offset)  # modulo 2**64: the counter's upper half stays 0
+    zeros = xp.zeros(blocks, dtype=np.uint64)
+    x = [place & np.uint64(LOW), place >> np.uint64(32), zeros, zeros]
     keys = [seed & LOW, seed >> 32]
     for _ in range(rounds):
         first, second = x[0] * np.uint64(MULTIPLIERS[0]), x[2] * np.uint64(MULTIPLIERS[1])
