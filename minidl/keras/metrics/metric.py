@@ -305,7 +305,7 @@ class MeanMetricWrapper(Mean):
 
 
 def tensor(x: Any, beside: Any = None) -> Any:
-    """Return targets or predictions as a Tensor, float64 arrays in the default dtype; beside another, if one is given."""
+    """Return targets or predictions as a Tensor (beside another, if one is given), float64 in the default dtype."""
     if isinstance(x, Tensor):
         return x
     array = as_array(x, device=None if beside is None else device_of(beside.array))
