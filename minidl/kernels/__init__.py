@@ -1,8 +1,8 @@
 """Kernels: plain arrays in, plain arrays out. Which implementation runs is decided here and nowhere else.
 
 ``reference`` says in readable NumPy what each kernel computes, and runs on CuPy arrays too. ``cpu`` has compiled
-kernels of the same names and signatures. Below stand the kernels that have both, each with the file of its compiled
-form and the sizes from which that wins; see ``dispatch``.
+kernels of the same names and signatures, ``gpu`` has them in CUDA C. Below stand the kernels that have both, each with
+the file of its compiled form and the sizes from which that wins, and with the GPU's file; see ``dispatch``.
 """
 
 from typing import Any
@@ -90,7 +90,7 @@ avg_pool2d_grad = either(
     lambda grad, image, *geometry: grad.shape[0] * grad.shape[1] * image[0] * image[1] >= LEAST_PIXELS,
 )
 
-relu = either(reference.relu, "elementwise", lambda x: x.size >= LEAST_PIXELS)
+relu = either(reference.relu, "elementwise", lambda x: x.size >= LEAST_PIXELS, gpu="elementwise")
 relu_grad = either(reference.relu_grad, "elementwise", lambda grad, y: grad.size >= LEAST_PIXELS)
 channel_sums = either(reference.channel_sums, "elementwise", lambda grad: grad.size >= LEAST_PIXELS)
 relu_grad_and_sums = either(reference.relu_grad_and_sums, "elementwise", lambda grad, y: grad.size >= LEAST_PIXELS)
