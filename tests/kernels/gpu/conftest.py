@@ -1,0 +1,28 @@
+"""CuPy for tests of kernels, whatever ``--device`` is."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from minidl.backend import devices
+from tests import stand_in
+from tests.cuda_on_cpu import executor
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _cupy(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Have minidl find the stand-in for the time of a module, unless it found CuPy before."""
+    if request.config.getoption("device") != "gpu" and executor.COMPILER is None:
+        pytest.skip("g++ is not installed: it runs CUDA C on the CPU")
+    if request.config.getoption("device") != "cpu":
+        yield
+        return
+    before = devices._cupy
+    stand_in.install()
+    devices._cupy = sys.modules["cupy"]
+    yield
+    devices._cupy = before
+    stand_in.uninstall()
