@@ -57,8 +57,79 @@ class Device:
     def __hash__(self) -> int:
         return hash((self.type, self.index))
 
+    def __enter__(self) -> Device:
+        if self.type == "gpu":
+            cupy()
+        _within.devices = (*_within.devices, self)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        _within.devices = _within.devices[:-1]
+
 
 CPU = Device("cpu")
+
+
+class _Within(threading.local):
+    """The devices whose ``with`` blocks this thread is in, the innermost last."""
+
+    devices: tuple[Device, ...] = ()
+
+
+_within = _Within()
+_default = CPU
+
+
+def default_device() -> Device:
+    """Return the device on which tensors are created when none is named.
+
+    Returns
+    -------
+    Device
+        That of the innermost ``with minidl.device(...)`` block, or the one given to :func:`set_default_device`.
+
+    Examples
+    --------
+    >>> import minidl
+    >>> with minidl.device("cpu"):
+    ...     minidl.get_default_device()
+    device('cpu')
+
+    References
+    ----------
+    ``torch.get_default_device``.
+    """
+    devices = _within.devices
+    return devices[-1] if devices else _default
+
+
+def set_default_device(device: Device | str) -> None:
+    """Create tensors on ``device`` from now on when none is named: from host data, by factories, in layers and models.
+
+    Parameters
+    ----------
+    device : Device or str
+
+    Raises
+    ------
+    DeviceError
+        If there is no such device.
+
+    Examples
+    --------
+    >>> import minidl
+    >>> minidl.set_default_device("cpu")
+
+    References
+    ----------
+    ``torch.set_default_device``.
+    """
+    global _default
+    wanted = Device(device)
+    if wanted.type == "gpu":
+        cupy()
+    _default = wanted
+
 
 #: Decorates a forward whose arithmetic may meet 1/0, inf - inf or an overflow: the result says so (inf, nan), as in
 #: PyTorch, and NumPy's warning is not wanted. A backward pass is quiet as a whole. CuPy never warns.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minidl.autograd import Variable
-from minidl.backend import CPU, Device, as_dtype, cupy, default_dtype, device_of, namespace, to_device
+from minidl.backend import Device, as_dtype, cupy, default_device, default_dtype, device_of, namespace, to_device
 from minidl.backend import generator as generator_of
 from minidl.errors import ArgumentError, DTypeError, RangeError, ShapeError
 from minidl.ops.arguments import as_integer, sized, takes_tensors
@@ -38,7 +38,7 @@ def draw(method: str, shape: tuple[int, ...], dtype: Any, device: Any, *args: An
     """
     if generator is not None and not isinstance(generator, np.random.Generator):
         raise DTypeError(f"generator= must be a minidl.Generator, got {type(generator).__name__}")
-    place = CPU if device is None else Device(device)
+    place = default_device() if device is None else Device(device)
     # generators know float32 and float64; integers are drawn as int64
     drawn = dtype if dtype.kind == "f" and dtype.itemsize >= 4 else INT64 if method == "integers" else np.dtype("f4")
     if generator is not None:
@@ -85,7 +85,7 @@ def rand(
     dtype : dtype, optional
         Defaults to float32 (see :func:`set_default_dtype`).
     device : Device or str, optional
-        Defaults to the CPU.
+        Defaults to the CPU (see :func:`set_default_device`).
     requires_grad : bool
         Whether gradients with respect to it are wanted.
 
@@ -131,7 +131,7 @@ def randn(
     dtype : dtype, optional
         Defaults to float32 (see :func:`set_default_dtype`).
     device : Device or str, optional
-        Defaults to the CPU.
+        Defaults to the CPU (see :func:`set_default_device`).
     requires_grad : bool
         Whether gradients with respect to it are wanted.
 
@@ -380,7 +380,7 @@ def normal(
     dtype : dtype, optional
         Defaults to float32 (see :func:`set_default_dtype`).
     device : Device or str, optional
-        Defaults to the CPU.
+        Defaults to the CPU (see :func:`set_default_device`).
     requires_grad : bool
         Whether gradients with respect to it are wanted.
 
