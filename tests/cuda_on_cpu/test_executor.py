@@ -1,4 +1,4 @@
-"""What the executor computes, and what it refuses: each fault that a GPU would hide ends in an error or wrong numbers."""
+"""What the executor computes, and what it refuses: a fault that a GPU would hide ends in an error or wrong numbers."""
 
 from __future__ import annotations
 
