@@ -7,7 +7,7 @@ struct Words {
     unsigned of[4];
 };
 
-__device__ __forceinline__ Words philox(unsigned long long low, unsigned long long high, unsigned long long key)
+__device__ Words philox(unsigned long long low, unsigned long long high, unsigned long long key)
 {
     Words x = {{(unsigned)low, (unsigned)(low >> 32), (unsigned)high, (unsigned)(high >> 32)}};
     unsigned key0 = (unsigned)key, key1 = (unsigned)(key >> 32);

@@ -9,7 +9,7 @@ struct Element {
     REAL g;
 };
 
-__device__ __forceinline__ Element element(const long long* table, int members, long long i)
+__device__ Element element(const long long* table, int members, long long i)
 {
     const long long* starts = table + 2 * members;
     int low = 0, high = members - 1;  // the last member that begins at or before i
@@ -23,7 +23,7 @@ __device__ __forceinline__ Element element(const long long* table, int members, 
 }
 
 // The gradient with its sign and weight decay. Without decay, a parameter that has become infinite stays out of it.
-__device__ __forceinline__ REAL gradient(Element of, REAL sign, REAL decay)
+__device__ REAL gradient(Element of, REAL sign, REAL decay)
 {
     return decay != 0 ? of.g * sign + *of.p * decay : of.g * sign;
 }

@@ -14,7 +14,7 @@
     long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x; i < (size); i += (long long)gridDim.x * blockDim.x
 
 // The logistic function as a tanh, which cannot overflow.
-__device__ __forceinline__ REAL sigmoid(REAL x) { return (REAL)0.5 * tanh((REAL)0.5 * x) + (REAL)0.5; }
+__device__ REAL sigmoid(REAL x) { return (REAL)0.5 * tanh((REAL)0.5 * x) + (REAL)0.5; }
 
 extern "C" __global__ void lstm_step(
     REAL* __restrict__ gates, const REAL* __restrict__ products, const REAL* __restrict__ bias,

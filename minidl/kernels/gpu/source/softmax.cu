@@ -7,15 +7,15 @@
 
 #define EVERY 0xffffffffu  // all lanes of a warp take part
 
-__device__ __forceinline__ REAL larger(REAL a, REAL b) { return a > b ? a : b; }
+__device__ REAL larger(REAL a, REAL b) { return a > b ? a : b; }
 
-__device__ __forceinline__ REAL warp_max(REAL value)
+__device__ REAL warp_max(REAL value)
 {
     for (int lanes = 16; lanes > 0; lanes /= 2) value = larger(value, __shfl_xor_sync(EVERY, value, lanes));
     return value;
 }
 
-__device__ __forceinline__ REAL warp_sum(REAL value)
+__device__ REAL warp_sum(REAL value)
 {
     for (int lanes = 16; lanes > 0; lanes /= 2) value += __shfl_xor_sync(EVERY, value, lanes);
     return value;
@@ -115,7 +115,7 @@ struct Line {
     REAL own, each;  // what the label's class, and what every class is wanted: the latter times its weight
 };
 
-__device__ __forceinline__ Line line_of(
+__device__ Line line_of(
     const long long* labels, const bool* counts, const REAL* weight, long long line, int classes, REAL smoothing)
 {
     Line of;
@@ -128,14 +128,14 @@ __device__ __forceinline__ Line line_of(
     return of;
 }
 
-__device__ __forceinline__ REAL gradient_of(REAL p, REAL wanted, Line of, REAL weight, int c)
+__device__ REAL gradient_of(REAL p, REAL wanted, Line of, REAL weight, int c)
 {
     if (!of.counted) return 0;
     if (of.wrong) return (REAL)nanf("");
     return p * wanted - of.each * weight - (c == of.label ? of.own : (REAL)0);
 }
 
-__device__ __forceinline__ void store_loss(
+__device__ void store_loss(
     REAL* losses, REAL* shares, const REAL* weight, long long line, Line of, REAL right, REAL smooth)
 {
     losses[line] = !of.counted ? (REAL)0 : of.wrong ? (REAL)nanf("") : of.own * right + of.each * smooth;
