@@ -102,7 +102,8 @@ def keep_saved(node: Operation, array: Any) -> None:
         own = {i for i, a in enumerate(node._saved) if a is array}
         node._saved = tuple(copy if i in own else a for i, a in enumerate(node._saved))
         node._moments = [
-            ([0], 0, *moment[2:]) if i in own and moment is not None else moment for i, moment in enumerate(node._moments)
+            ([0], 0, *moment[2:]) if moment is not None and i in own else moment
+            for i, moment in enumerate(node._moments)
         ]
 
 
