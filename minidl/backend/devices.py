@@ -85,22 +85,23 @@ class Device:
         return hash((self.type, self.index))
 
     def __enter__(self) -> Device:
-        check_available(self)
-        _chosen.devices.append(self)
+        there = on(self) if self.type == "gpu" else nullcontext()  # CuPy's own current device follows
+        there.__enter__()
+        _chosen.blocks.append((self, there))
         return self
 
-    def __exit__(self, *exception: object) -> None:
-        _chosen.devices.pop()
+    def __exit__(self, *exception: Any) -> None:
+        _chosen.blocks.pop()[1].__exit__(*exception)
 
 
 CPU = Device("cpu")
 
 
 class _Chosen(threading.local):
-    """The devices whose ``with`` blocks this thread is in, the innermost last."""
+    """The devices whose ``with`` blocks this thread is in, the innermost last, and CuPy's blocks of the same."""
 
     def __init__(self) -> None:
-        self.devices: list[Device] = []
+        self.blocks: list[tuple[Device, Any]] = []
 
 
 _chosen = _Chosen()
@@ -125,7 +126,7 @@ def default_device() -> Device:
     ----------
     ``torch.get_default_device``.
     """
-    return _chosen.devices[-1] if _chosen.devices else _default
+    return _chosen.blocks[-1][0] if _chosen.blocks else _default
 
 
 def set_default_device(device: Any) -> None:

@@ -137,7 +137,7 @@ def _checksum(tree: Any, value: int = 0) -> int:
 
 
 def random_state(model: Module) -> dict[str, Any]:
-    """Return where minidl's generators and those that layers of ``model`` hold are in their sequences."""
+    """Return where the generators of all devices and those that layers of ``model`` hold are in their sequences."""
     return {**rng_states(), "layers": {name: _state(rng) for name, rng in _generators(model)}}
 
 
