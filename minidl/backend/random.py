@@ -26,8 +26,9 @@ _generators: dict[Device, Any] = {}
 class _Own(threading.local):
     """What this thread draws from instead of the shared generators: one for the CPU, those for GPUs seeded by it."""
 
-    generator: np.random.Generator | None = None
-    of_gpus: dict[Device, Any] = {}
+    def __init__(self) -> None:
+        self.generator: np.random.Generator | None = None
+        self.of_gpus: dict[Device, Any] = {}
 
 
 _own = _Own()

@@ -31,7 +31,8 @@ def trainer(optimizer: str = "Adam") -> Trainer:
     model = nn.Sequential(nn.Linear(D, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, C))
     made = getattr(optim, optimizer)(model.parameters(), lr=0.05)
     scheduler = optim.lr_scheduler.CosineAnnealingLR(made, 10)
-    return Trainer(model, nn.CrossEntropyLoss(), made, [Accuracy(), F1("macro", num_classes=C)], scheduler=scheduler, seed=7)
+    metrics = [Accuracy(), F1("macro", num_classes=C)]
+    return Trainer(model, nn.CrossEntropyLoss(), made, metrics, scheduler=scheduler, seed=7)
 
 
 def start(where: Any, optimizer: str = "Adam") -> Trainer:
