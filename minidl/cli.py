@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from minidl import kernels
-from minidl.backend import Device, cupy, default_device
+from minidl.backend import Device, check_available, cupy, default_device
 from minidl.errors import DataError, DeviceError, MiniDLError, NumericalWarning, StateError
 from minidl.examples import EXAMPLES
 from minidl.examples.report import Example, Report, aligned, results
@@ -168,6 +168,7 @@ def reproduce(arguments: argparse.Namespace) -> None:
         print(aligned(rows))
         return
     device = default_device() if arguments.device is None else Device(arguments.device)
+    check_available(device)
     check_writable(arguments.out)
     reports = []
     with warnings_as_lines(), device:
