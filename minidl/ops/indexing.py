@@ -298,7 +298,12 @@ def _beside(x: Any, arrays: list[Any], name: str) -> list[Any]:
             if not isinstance(a.array if isinstance(a, Variable) else a, np.ndarray):
                 raise DeviceError(f"{name}: the tensor is on the cpu, its index on a GPU; move one: index.to('cpu')")
         return arrays
-    return [as_array(a, device=device_of(x), copy=False) for a in arrays]
+    place = device_of(x)
+    # a tensor that is there stays one: its version tells whether it is written to before the backward pass
+    return [
+        a if isinstance(a, Variable) and device_of(a.array) == place else as_array(a, device=place, copy=False)
+        for a in arrays
+    ]
 
 
 class PutAdd(_Indexed):

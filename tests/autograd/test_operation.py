@@ -51,12 +51,12 @@ def test_gradients_flow_back_through_a_promotion() -> None:
     y = minidl.tensor(np.ones(2, "float64"), requires_grad=True)
     (x * y * 3).sum().backward()
     assert x.grad.dtype == np.float32
-    np.testing.assert_array_equal(x.grad.array, [3, 3])
+    np.testing.assert_array_equal(x.grad.numpy(), [3, 3])
 
 
 def test_lists_and_arrays_are_operands() -> None:
     x = minidl.tensor([1.0, 2.0])
-    np.testing.assert_array_equal((x + [1, 2]).array, [2, 4])  # noqa: RUF005  (a sum)
+    np.testing.assert_array_equal((x + [1, 2]).numpy(), [2, 4])  # noqa: RUF005  (a sum)
     assert (x + [0.5, 0.5]).dtype == np.float32  # noqa: RUF005
     assert type(np.ones(2, "float32") + x) is minidl.Tensor
     assert type(np.float64(2) * x) is minidl.Tensor
