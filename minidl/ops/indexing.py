@@ -12,7 +12,7 @@ import numpy as np
 
 from minidl.autograd import Operation, Variable, cast
 from minidl.autograd.inplace import adopt, check_writable
-from minidl.backend import device_of, is_array
+from minidl.backend import device_of, is_array, is_read_only
 from minidl.errors import DeviceError, DTypeError, GradError, MiniDLError, RangeError, ShapeError
 from minidl.ops.arguments import DIM, normalize_axis, takes_tensors
 from minidl.ops.creation import as_array
@@ -471,7 +471,7 @@ def assign(x: Any, index: Any, value: Any) -> None:
         As for :func:`set_item`.
     """
     check_writable(x, value, "x[...] = value")
-    if isinstance(x.array, np.ndarray) and not x.array.flags.writeable:
+    if is_read_only(x.array):
         raise GradError("x[...] = value: this tensor is a read-only view (of expand, say); clone() it first")
     fixed, arrays = _for_writing(x, index, "x[...] = value")
     value = _value_for(x, value, "x[...] = value")
