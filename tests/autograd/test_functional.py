@@ -60,10 +60,10 @@ def test_gradients_do_not_share_memory() -> None:
     [
         lambda x: x.detach(),
         lambda x: x.data,
-        lambda x: x.numpy(),
+        lambda x: x.array,
         lambda x: x.detach().numpy(),
-        lambda x: minidl.from_numpy(x.numpy()),
-        lambda x: minidl.as_tensor(x.numpy()),
+        lambda x: minidl.from_numpy(x.array),
+        lambda x: minidl.as_tensor(x.array),
     ],
 )
 def test_a_constant_in_the_memory_of_an_input_stays_a_constant(other: Any) -> None:
