@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from minidl.backend.devices import CPU, Device, check_available
+from minidl.backend.devices import CPU, Device, check_available, gpu_count, gpu_in_use
 from minidl.errors import ArgumentError, DTypeError, StateError
 
 _seed: int | None = None
@@ -270,12 +270,12 @@ def set_rng_state(state: dict[str, Any]) -> None:
 
 
 def rng_states() -> dict[str, Any]:
-    """Return where the random numbers of every device in use are, by the device's name; JSON can hold it."""
-    states = {"cpu": get_rng_state()}
-    for device, found in list(_generators.items()):
-        if device.type != "cpu":
-            states[str(device)] = found.get_state()
-    return states
+    """Return where the random numbers of every device are, by the device's name; JSON can hold it.
+
+    Of the GPUs only once one was touched: asking for them would load CuPy.
+    """
+    gpus = [Device("gpu", i) for i in range(gpu_count())] if gpu_in_use() else []
+    return {"cpu": get_rng_state(), **{str(gpu): generator(gpu).get_state() for gpu in gpus}}
 
 
 def set_rng_states(states: dict[str, Any]) -> None:
