@@ -47,9 +47,9 @@ def large_weight_grad(x: Any, grad: Any, kernel: Any, stride: Any, padding: Any,
     return grad.size * (x.shape[1] // groups) * kernel[0] * kernel[1] >= LEAST_PRODUCTS
 
 
-conv2d = either(reference.conv2d, "convolution", large_convolution)
-conv2d_input_grad = either(reference.conv2d_input_grad, "convolution", large_input_grad)
-conv2d_weight_grad = either(reference.conv2d_weight_grad, "convolution_filters", large_weight_grad)
+conv2d = either(reference.conv2d, "convolution", large_convolution, gpu="convolution")
+conv2d_input_grad = either(reference.conv2d_input_grad, "convolution", large_input_grad, gpu="convolution")
+conv2d_weight_grad = either(reference.conv2d_weight_grad, "convolution_filters", large_weight_grad, gpu="convolution")
 
 # A sequence costs the reference a dozen calls of NumPy a step, whatever its size: this is where 10 steps of 8 sequences
 # through 16 units lie. Its kernels are chosen alike, but for the input's gradient, which is a product.
@@ -81,23 +81,27 @@ recurrent_weight_grads = either(
 # Pooling costs the reference a pass over the image for each cell of the window; small images are soon done either way.
 LEAST_PIXELS = 2**14
 
-max_pool2d = either(reference.max_pool2d, "pooling", lambda x, *geometry: x.size >= LEAST_PIXELS)
-avg_pool2d = either(reference.avg_pool2d, "pooling", lambda x, *geometry: x.size >= LEAST_PIXELS)
+max_pool2d = either(reference.max_pool2d, "pooling", lambda x, *geometry: x.size >= LEAST_PIXELS, gpu="pooling")
+avg_pool2d = either(reference.avg_pool2d, "pooling", lambda x, *geometry: x.size >= LEAST_PIXELS, gpu="pooling")
 scatter_planes = either(
     reference.scatter_planes,
     "pooling",
-    lambda grad, indices, size: grad.shape[0] * grad.shape[1] * size[0] * size[1] >= LEAST_PIXELS,
+    lambda grad, indices, size, *windows: grad.shape[0] * grad.shape[1] * size[0] * size[1] >= LEAST_PIXELS,
+    gpu="pooling",
 )
 avg_pool2d_grad = either(
     reference.avg_pool2d_grad,
     "pooling",
     lambda grad, image, *geometry: grad.shape[0] * grad.shape[1] * image[0] * image[1] >= LEAST_PIXELS,
+    gpu="pooling",
 )
 
 relu = either(reference.relu, "elementwise", lambda x: x.size >= LEAST_PIXELS, gpu="elementwise")
-relu_grad = either(reference.relu_grad, "elementwise", lambda grad, y: grad.size >= LEAST_PIXELS)
-channel_sums = either(reference.channel_sums, "elementwise", lambda grad: grad.size >= LEAST_PIXELS)
-relu_grad_and_sums = either(reference.relu_grad_and_sums, "elementwise", lambda grad, y: grad.size >= LEAST_PIXELS)
+relu_grad = either(reference.relu_grad, "elementwise", lambda grad, y: grad.size >= LEAST_PIXELS, gpu="elementwise")
+channel_sums = either(reference.channel_sums, "elementwise", lambda grad: grad.size >= LEAST_PIXELS, gpu="elementwise")
+relu_grad_and_sums = either(
+    reference.relu_grad_and_sums, "elementwise", lambda grad, y: grad.size >= LEAST_PIXELS, gpu="elementwise"
+)
 
 # Matrix products of NumPy (OpenBLAS) against the compiled kernel: the least of many, in us, in turns, on one thread of
 # a busy Xeon with AVX-512:
@@ -125,7 +129,7 @@ def large_product(x: Any, y: Any, bias: Any = None, relu: bool = False) -> bool:
     return multiplications >= LEAST_MULTIPLICATIONS and M >= LEAST_SIDE and N >= LEAST_SIDE
 
 
-affine = either(reference.affine, "gemm", large_product)
+affine = either(reference.affine, "gemm", large_product, gpu="products")
 matmul = either(reference.matmul, "gemm", large_product)
 
 # On the CPU, these are a few calls of NumPy on arrays that the cache holds; a GPU pays a launch for each.

@@ -17,16 +17,18 @@ import numpy as np
 from minidl.backend import namespace
 from minidl.errors import ArgumentError, DTypeError, ShapeError
 
-__all__ = ["BLOCK", "Kernel", "Parameter", "grid", "parameters", "read"]
+__all__ = ["BLOCK", "Kernel", "Parameter", "countable", "grid", "parameters", "plane_grid", "read"]
 
 SOURCES = Path(__file__).parent / "source"
 
 #: Threads of a block of kernels that have one thread an element: the usual choice, full occupancy on every GPU.
 BLOCK = 256
 
-#: Blocks along a grid's first axis, where each thread then takes several elements. More add nothing: this many fill
-#: the largest GPU a hundred times over.
+#: Blocks along a grid's axes. Where there is more to do, each thread goes on a whole grid further: an axis after the
+#: first ends at 65535, and 65536 blocks fill the largest GPU a hundred times over.
 MOST_BLOCKS = 2**16
+MOST_ROWS = 2**16 - 1
+WARP = 32
 
 C_TYPES = {
     "float": "float32",
@@ -89,6 +91,17 @@ def parameters(source: str, name: str) -> tuple[Parameter, ...]:
 def grid(elements: int, block: int = BLOCK) -> int:
     """Return how many blocks take ``elements``, a thread an element or, of very many, several; at least 1."""
     return max(1, min(MOST_BLOCKS, -(-elements // block)))
+
+
+def plane_grid(planes: int, pixels: int) -> tuple[tuple[int, int], int]:
+    """Return the grid and block of a kernel that has a plane at each step along x, and its pixels along y."""
+    block = min(BLOCK, -(-pixels // WARP) * WARP)
+    return (min(MOST_BLOCKS, planes), min(MOST_ROWS, -(-pixels // block))), block
+
+
+def countable(*counts: int) -> bool:
+    """Whether 32 bits hold each count: kernels count within a plane or a filter, not in all of memory, in these."""
+    return all(count < 2**31 for count in counts)
 
 
 class Kernel:

@@ -1,7 +1,8 @@
-"""Arrays for the GPU's kernels: CuPy's with ``--device=gpu``, else the stand-in's, whose kernels g++ compiles."""
+"""CuPy for tests of kernels, whatever ``--device`` is."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,21 +13,26 @@ from tests import stand_in
 from tests.cuda_on_cpu import executor
 
 
-@pytest.fixture(params=[False, True], ids=["ascending", "descending"])
-def xp(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """The module that makes arrays; the stand-in runs threads from the first to the last, then the other way round."""
-    device = request.config.getoption("device")
-    if device == "gpu":
-        if request.param:
-            pytest.skip("a GPU chooses the order of its threads itself")
-        yield devices.cupy()
-        return
-    if executor.COMPILER is None:
+@pytest.fixture(scope="module", autouse=True)
+def _cupy(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Have minidl find the stand-in for the time of a module, unless it found CuPy before."""
+    if request.config.getoption("device") != "gpu" and executor.COMPILER is None:
         pytest.skip("g++ is not installed: it runs CUDA C on the CPU")
-    if device == "cpu":
-        stand_in.install()
-        monkeypatch.setattr(devices, "_cupy", None)
+    if request.config.getoption("device") != "cpu":
+        yield
+        return
+    before = devices._cupy
+    stand_in.install()
+    devices._cupy = sys.modules["cupy"]
+    yield
+    devices._cupy = before
+    stand_in.uninstall()
+
+
+@pytest.fixture(params=[False, True], ids=["ascending", "descending"])
+def xp(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """CuPy, for tests whose kernels run from the first thread to the last, then the other way round."""
+    if request.config.getoption("device") == "gpu" and request.param:
+        pytest.skip("a GPU chooses the order of its threads itself")
     with executor.thread_order(request.param):
         yield devices.cupy()
-    if device == "cpu":
-        stand_in.uninstall()
