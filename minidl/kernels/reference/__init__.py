@@ -10,5 +10,6 @@ from minidl.kernels.reference.elementwise import *
 from minidl.kernels.reference.losses import *
 from minidl.kernels.reference.pooling import *
 from minidl.kernels.reference.products import *
+from minidl.kernels.reference.random import *
 from minidl.kernels.reference.recurrent import *
 from minidl.kernels.reference.scatter import *
