@@ -21,9 +21,10 @@ __all__ = ["blocks_for", "fill_integers", "fill_normal", "fill_uniform", "philox
 MULTIPLIERS = 0xD2511F53, 0xCD9E8D57
 KEY_STEPS = 0x9E3779B9, 0xBB67AE85  # the golden ratio, and the square root of 3 less 1, as fractions of 2**32
 LOW = 0xFFFFFFFF
+ROUNDS = 10
 
 
-def philox(like: Any, blocks: int, seed: int, offset: int, rounds: int = 10) -> Any:
+def philox(like: Any, blocks: int, seed: int, offset: int, upper: int = 0) -> Any:
     """Return the four random numbers of each counter from ``offset`` on.
 
     Parameters
@@ -33,6 +34,8 @@ def philox(like: Any, blocks: int, seed: int, offset: int, rounds: int = 10) -> 
     blocks : int
         How many counters.
     seed, offset : int, below 2**64
+    upper : int, below 2**64
+        The counter's upper half.
 
     Returns
     -------
@@ -40,11 +43,11 @@ def philox(like: Any, blocks: int, seed: int, offset: int, rounds: int = 10) -> 
     """
     xp = namespace(like)
     # 64-bit lanes hold 32-bit numbers, so that a product keeps its upper half
-    place = xp.arange(blocks, dtype=np.uint64) + np.uint64(offset)  # modulo 2**64: the counter's upper half stays 0
-    zeros = xp.zeros(blocks, dtype=np.uint64)
-    x = [place & np.uint64(LOW), place >> np.uint64(32), zeros, zeros]
+    place = xp.arange(blocks, dtype=np.uint64) + np.uint64(offset)  # modulo 2**64: the counter's upper half stays
+    x = [place & np.uint64(LOW), place >> np.uint64(32)]
+    x += [xp.full(blocks, half, dtype=np.uint64) for half in (upper & LOW, upper >> 32)]
     keys = [seed & LOW, seed >> 32]
-    for _ in range(rounds):
+    for _ in range(ROUNDS):
         first, second = x[0] * np.uint64(MULTIPLIERS[0]), x[2] * np.uint64(MULTIPLIERS[1])
         x = [
             (second >> np.uint64(32)) ^ x[1] ^ np.uint64(keys[0]),

@@ -151,7 +151,7 @@ FAULTS = [
             LINES,
             [
                 ("line < lines", "line <= lines"),
-                ("c < classes", "c < classes - 1"),
+                ("c * inner] - top);", "c * inner]);"),
                 ("line % inner", "0"),
                 ("line / inner", "line"),
                 ("z - log_total", "z"),
@@ -167,7 +167,7 @@ FAULTS = [
                 ("total = warp_sum(total);", ""),
                 ("top = warp_max(top);", ""),
                 ("row += warps", "row += warps + 1"),
-                ("c += 32", "c += 33"),
+                ("exp(z) / total", "exp(z)"),
             ],
         ),
         (
@@ -216,7 +216,7 @@ FAULTS = [
                 ("total = warp_sum(total);", ""),
                 ("smooth = warp_sum(smooth);", ""),
                 ("weights = warp_sum(weights);", ""),
-                ("c < classes", "c < classes - 1"),
+                ("total += exp(of_x[c] - top)", "total += exp(of_x[c])"),
                 ("weight ? weight[c] : (REAL)1, c)", "(REAL)1, c)"),
             ],
         ),
