@@ -8,25 +8,14 @@ from typing import Any
 import pytest
 
 from minidl.backend import devices
-from tests import stand_in
+from tests import on_gpu
 from tests.cuda_on_cpu import executor
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _cupy(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Have minidl find the stand-in for the time of a module, unless it found CuPy before."""
-    if request.config.getoption("device") != "gpu" and executor.COMPILER is None:
-        pytest.skip("g++ is not installed: it runs CUDA C on the CPU")
-    if request.config.getoption("device") != "cpu":
+    with on_gpu.found(request.config):
         yield
-        return
-    before = devices._cupy, devices._count
-    stand_in.install()
-    devices._cupy = None
-    devices.cupy()
-    yield
-    devices._cupy, devices._count = before
-    stand_in.uninstall()
 
 
 @pytest.fixture(params=[False, True], ids=["ascending", "descending"])

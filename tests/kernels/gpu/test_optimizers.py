@@ -148,7 +148,7 @@ FAULTS = [
                 ("v += inner;", ""),
                 ("velocity[i] = step;", ""),
                 ("mean[i] = m;", ""),
-                ("p * shrink", "p * shrink * shrink"),
+                ("* alpha", ""),
             ],
         ),
     )
