@@ -122,7 +122,7 @@ def test_a_step_that_waits_is_noticed() -> None:
         return loss * (1.0 if loss.item() >= 0 else 2.0)
 
     model.compile(optimizer="adam", loss=reading)
-    with pytest.raises(Exception, match="(?i)synchroniz|waits"), allowed(True):
+    with pytest.raises(Exception, match=r"(?i)synchroniz|waits"), allowed(True):
         model.fit(*samples((2,), "mse", 1), batch_size=BATCH, verbose=0, callbacks=[Refusing()])
 
 

@@ -37,6 +37,9 @@ def test_shapes(xp: Any, shape: Any, columns: int, length: int, dtype: str) -> N
 @pytest.mark.parametrize("of", ["i4", "u1", "i8"])
 def test_indices_of_any_integers(xp: Any, of: str) -> None:
     check(xp, (40,), 2, 9, of=of)
+    check(xp, (40,), 2, 300, of="u2" if of == "u1" else of)
+    table = scatter.add_rows(xp.ones((2, 1), "f4"), xp.asarray(np.array([255, 3], "u1")), 300)
+    assert table.get().ravel().nonzero()[0].tolist() == [3, 255]
 
 
 @pytest.mark.parametrize("portion", [1, 3, 40, 41])
