@@ -242,7 +242,7 @@ def test_a_gpu_is_timed_by_its_events(
 ) -> None:
     monkeypatch.setattr(worker, "use_threads", lambda framework, package, threads: threads)
     with on_gpu.found(request.config):
-        assert worker.start("minidl", 1, "gpu")["card"]
+        assert worker.start("minidl", frameworks.processors(), "gpu")["card"]
         answers = worker.Worker("minidl", "gpu")
         assert answers.prepare(name)["first"] > 0
         assert answers.burst(0)["times"][0] > 0

@@ -287,8 +287,8 @@ class Optimizer:
         """
         for group in self.param_groups:
             for p in group["params"]:
-                if set_to_none or p.grad is None:
-                    p.grad = None
+                if set_to_none or p._grad is None:
+                    p._grad = None
                 else:
                     p.grad = p.grad.detach()
                     p.grad.array[...] = 0
