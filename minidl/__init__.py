@@ -4,7 +4,7 @@ from importlib import import_module as _import_module
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
-from minidl import autograd, cuda, data, datasets, formats, linalg, nn, optim, utils
+from minidl import autograd, cuda, data, datasets, formats, gpu, linalg, nn, optim, utils
 from minidl._tensor import Tensor
 from minidl._tensor_types import *
 from minidl.autograd import (

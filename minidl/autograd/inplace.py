@@ -98,10 +98,13 @@ def update(x: Variable, result: Variable, name: str) -> Any:
 def keep_saved(node: Operation, array: Any) -> None:
     """Let ``node`` copy ``array`` if it saved it: ``x *= y`` is about to overwrite what its backward needs."""
     if type(node._saved) is tuple and any(a is array for a in node._saved):
-        copy, moment = array.copy(), ([0], 0)
+        copy = array.copy()
         own = {i for i, a in enumerate(node._saved) if a is array}
         node._saved = tuple(copy if i in own else a for i, a in enumerate(node._saved))
-        node._versions = tuple(moment if i in own else before for i, before in enumerate(node._versions))
+        node._moments = [
+            ([0], 0, *moment[2:]) if moment is not None and i in own else moment
+            for i, moment in enumerate(node._moments)
+        ]
 
 
 def adopt(x: Variable, result: Variable) -> None:

@@ -90,7 +90,7 @@ class Operation:
     xp: Any = np
     needs: Sequence[bool] = ()
     number = 0  # when it was applied; backward visits nodes by descending number
-    edges: tuple[Any, ...] = ()  # one an input: (node or leaf, slot, shape, dtype), or None
+    edges: Sequence[Any] = ()  # one an input: (node or leaf, slot, shape, dtype), or None
     outputs: list[tuple[Any, ...]] | None = None  # shape and dtype of each, if there are several
     hooks: dict[int, dict[float, Callable[..., Any]]] | None = None  # by slot
     freed = False
@@ -98,8 +98,8 @@ class Operation:
     origin: str | None = None  # the line that called it, under detect_anomaly
 
     _saved: Any = ()
-    _sources: tuple[Any, ...] = ()  # per saved array: the index of the input, ~slot of the output, or None
-    _versions: tuple[Any, ...] = ()  # per saved array: its counter and what it read
+    #: Per saved array its counter, what that read, and where it stands among inputs and outputs; or None.
+    _moments: Sequence[Any] = ()
 
     def __init_subclass__(cls, register: bool = True, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -136,7 +136,7 @@ class Operation:
                 f"{self.name}: backward a second time through a graph that the first one freed; "
                 "pass retain_graph=True to the first backward, or compute the forward again"
             )
-        for moment in self._versions:
+        for moment in self._moments:
             if moment is not None and moment[0][0] != moment[1]:
                 raise GradError(
                     f"{self.name}: a tensor it needs for its gradient was modified in place afterwards "
@@ -148,17 +148,17 @@ class Operation:
             self._saved.fill()  # checkpoint.py dropped the arrays: its region computes them again
         if not self.recording:
             return self._saved
-        return tuple(map(self._restore, self._saved, self._sources, self._versions))
+        return tuple(map(self._restore, self._saved, self._moments))
 
-    def _restore(self, array: Any, source: int | None, moment: tuple[list[int], int] | None) -> Any:
-        if source is None or moment is None or array.dtype.kind != "f":
+    def _restore(self, array: Any, moment: tuple[list[int], int, int] | None) -> Any:
+        if moment is None or array.dtype.kind != "f":
             return array
         out = wrap(array)
-        out.counter = moment[0]  # a write to the original makes the recorded gradient stale, too
-        if source < 0:
-            out._requires_grad, out._node, out._slot = True, self, ~source
-        elif self.edges[source] is not None:
-            node, slot = self.edges[source][:2]
+        out.counter, _, place = moment  # a write to the original makes the recorded gradient stale, too
+        if place >= len(self.edges):
+            out._requires_grad, out._node, out._slot = True, self, place - len(self.edges)
+        elif self.edges[place] is not None:
+            node, slot = self.edges[place][:2]
             if isinstance(node, Variable):
                 if node.array is not array:
                     raise GradError(
@@ -234,7 +234,10 @@ class Operation:
             return node._finish_many(inputs, arrays, out, record, parameters)
         if type(out) is not np.ndarray and not is_array(out):
             scalar, out = out, np.asarray(out)  # NumPy hands 0-d results out as scalars
-            node._saved = tuple(out if array is scalar else array for array in node._saved)
+            for saved in node._saved:
+                if saved is scalar:
+                    node._saved = tuple([out if array is scalar else array for array in node._saved])
+                    break
         result = wrap(out)
         if record and out.dtype.kind == "f":
             node._record(inputs, arrays, (result,))
@@ -361,39 +364,37 @@ class Operation:
     def _record(self, inputs: Sequence[Any], arrays: list[Any], outs: Sequence[Variable]) -> None:
         """Enter the node into the graph: an edge to where each input came from, and what the saved arrays are."""
         self.number = _next_number()
-        self.edges = tuple(
-            [
-                (x._node or x, x._slot, x.array.shape, x.array.dtype) if needed else None
-                for x, needed in zip(inputs, self.needs, strict=True)
-            ]
-        )
-        if self._saved:
-            sources = []
-            versions: list[Any] = []
-            for array in self._saved:
-                source: int | None = None
-                owner = None
-                if array is not None:
-                    for i, a in enumerate(arrays):
-                        if array is a:
-                            source, owner = i, inputs[i]
-                            break
-                    else:
-                        for slot, result in enumerate(outs):
-                            if array is result.array:
-                                source, owner = ~slot, result
-                sources.append(source)
-                if not isinstance(owner, Variable):
-                    versions.append(None)
-                elif owner.counter is None:
-                    raise GradError(
-                        f"{self.name}: a tensor made in inference mode cannot be saved for backward; "
-                        "clone() it outside of inference_mode first"
-                    )
-                else:
-                    versions.append((owner.counter, owner.counter[0]))
-            self._sources = tuple(sources)
-            self._versions = tuple(versions)
+        self.edges = [
+            (x._node or x, x._slot, array.shape, array.dtype) if needed else None
+            for x, array, needed in zip(inputs, arrays, self.needs, strict=True)
+        ]
+        if not self._saved:
+            return
+        moments: list[Any] = []
+        for saved in self._saved:
+            owner = None
+            place = 0
+            for array in arrays:
+                if array is saved:
+                    owner = inputs[place]
+                    break
+                place += 1
+            else:
+                for out in outs:
+                    if out.array is saved:
+                        owner = out
+                        break
+                    place += 1
+            if not isinstance(owner, Variable):
+                moments.append(None)
+            elif owner.counter is None:
+                raise GradError(
+                    f"{self.name}: a tensor made in inference mode cannot be saved for backward; "
+                    "clone() it outside of inference_mode first"
+                )
+            else:
+                moments.append((owner.counter, owner.counter[0], place))
+        self._moments = moments
 
     def _link_view(
         self, base: Any, result: Variable, slot: int | None, parameters: dict[str, Any], recorded: bool
@@ -418,7 +419,7 @@ class Operation:
         self.freed = True
         if self._saved:
             self._saved = _FREED
-            self._versions = ()
+            self._moments = ()
 
     # ------------------------------------------------------------------ detect_anomaly
 
@@ -451,7 +452,7 @@ def guarded(result: Any, *parameters: Any) -> Any:
     node = result._node if isinstance(result, Variable) else None
     if node is not None:
         moments = [(x.counter, x.counter[0]) for x in parameters if isinstance(x, Variable) and x.counter is not None]
-        node._versions = (*node._versions, *moments)
+        node._moments = (*node._moments, *moments)
     return result
 
 

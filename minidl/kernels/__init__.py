@@ -59,9 +59,13 @@ recurrent_forward = either(
     reference.recurrent_forward,
     "recurrent",
     lambda x, h, *rest: x.shape[0] * h.shape[0] * h.shape[1] >= LEAST_UNITS,
+    gpu="recurrent",
 )
 recurrent_backward = either(
-    reference.recurrent_backward, "recurrent", lambda grad_output, *rest: grad_output.size >= LEAST_UNITS
+    reference.recurrent_backward,
+    "recurrent",
+    lambda grad_output, *rest: grad_output.size >= LEAST_UNITS,
+    gpu="recurrent",
 )
 recurrent_input_grad = either(
     reference.recurrent_input_grad,
@@ -127,3 +131,12 @@ def large_product(x: Any, y: Any, bias: Any = None, relu: bool = False) -> bool:
 
 affine = either(reference.affine, "gemm", large_product, gpu="products")
 matmul = either(reference.matmul, "gemm", large_product)
+
+# On the CPU, these are a few calls of NumPy on arrays that the cache holds; a GPU pays a launch for each.
+softmax = either(reference.softmax, gpu="losses")
+softmax_grad = either(reference.softmax_grad, gpu="losses")
+log_softmax = either(reference.log_softmax, gpu="losses")
+log_softmax_grad = either(reference.log_softmax_grad, gpu="losses")
+cross_entropy = either(reference.cross_entropy, gpu="losses")
+add_rows = either(reference.add_rows, gpu="scatter")
+dropout = either(reference.dropout, gpu="dropout")

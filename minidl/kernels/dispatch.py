@@ -28,7 +28,7 @@ from minidl.backend import is_array
 from minidl.errors import ArgumentError
 from minidl.kernels.cpu.memory import keep_memory
 
-__all__ = ["active", "either", "load", "usable"]
+__all__ = ["active", "either", "launchable", "load", "load_gpu", "usable"]
 
 FLOATS = (np.dtype("float32"), np.dtype("float64"))
 CHOICES = ("auto", "reference", "fast")
@@ -71,7 +71,7 @@ def either(
                 return compiled(*args)
         elif gpu and launchable(first):
             if launched is None:
-                launched = getattr(importlib.import_module(f"minidl.kernels.gpu.{gpu}"), name)
+                launched = getattr(load_gpu(gpu), name)
             result = launched(*args)
             if result is not NotImplemented:
                 return result
@@ -94,6 +94,11 @@ def load(file: str) -> ModuleType:
     """Import a file of compiled kernels."""
     keep_memory()
     return importlib.import_module(f"minidl.kernels.cpu.{file}")
+
+
+def load_gpu(file: str) -> ModuleType:
+    """Import a file of kernels for the GPU."""
+    return importlib.import_module(f"minidl.kernels.gpu.{file}")
 
 
 @functools.cache

@@ -19,6 +19,7 @@ from minidl.backend import (
     device_of,
     is_array,
     namespace,
+    on,
     to_device,
 )
 from minidl.errors import ArgumentError, DTypeError, ShapeError
@@ -129,9 +130,8 @@ def build(function: str, *args: Any, device: Any = None, **kwargs: Any) -> Any:
     place = default_device() if device is None else Device(device)
     if place.type == "cpu":
         return getattr(np, function)(*args, **kwargs)
-    module = cupy()
-    with module.cuda.Device(place.index):
-        return getattr(module, function)(*args, **kwargs)
+    with on(place):
+        return getattr(cupy(), function)(*args, **kwargs)
 
 
 def as_shape(size: Any, name: str) -> tuple[int, ...]:

@@ -36,7 +36,7 @@ __all__ = [
 
 def check_reduction(reduction: str, name: str, *more: str) -> None:
     """Raise an ArgumentError unless ``reduction`` is one that the loss knows."""
-    if reduction not in ("mean", "sum", "none", *more):
+    if reduction not in ("mean", "sum", "none") and reduction not in more:
         known = "', '".join(("mean", "sum", "none", *more))
         raise ArgumentError(f"{name}: reduction must be one of '{known}', got {reduction!r}")
 
@@ -138,10 +138,11 @@ class ElementwiseLoss(Operation, register=False):
             total = total * self.share
         return total
 
-    def spread(self, grad: Any) -> Any:
-        """Return what the gradient of each element is to be multiplied by."""
-        if self.share != 1:
-            grad = grad * self.share
+    def spread(self, grad: Any, factor: float = 1.0) -> Any:
+        """Return what the gradient of each element is to be multiplied by, times ``factor``."""
+        share = self.share * factor
+        if share != 1:
+            grad = grad * share
         return grad if self.weight is None else grad * self.weight
 
 
@@ -158,7 +159,7 @@ class MseLoss(ElementwiseLoss):
 
     def backward(self, grad: Any) -> Any:
         x, target = self.saved
-        grad_x = (x - target) * (self.spread(grad) * 2)
+        grad_x = (x - target) * self.spread(grad, 2)
         return grad_x, -grad_x if self.needs[1] else None
 
 

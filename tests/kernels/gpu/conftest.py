@@ -1,9 +1,10 @@
-"""CuPy for tests of kernels, whatever ``--device`` is."""
+"""CuPy for tests of kernels, whatever ``--device`` is: the real one with ``--device=gpu``, else the stand-in's."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -26,3 +27,15 @@ def _cupy(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     devices._cupy = before
     stand_in.uninstall()
+
+
+@pytest.fixture(params=[False, True], ids=["ascending", "descending"])
+def xp(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """The module that makes arrays; the stand-in runs threads from the first to the last, then the other way round."""
+    if request.config.getoption("device") != "gpu":
+        with executor.thread_order(request.param):
+            yield devices.cupy()
+    elif request.param:
+        pytest.skip("a GPU chooses the order of its threads itself")
+    else:
+        yield devices.cupy()
