@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,11 +20,11 @@ def _cupy(request: pytest.FixtureRequest) -> Iterator[None]:
     if request.config.getoption("device") != "cpu":
         yield
         return
-    before = devices._cupy
+    before = devices._cupy, devices._count
     stand_in.install()
-    devices._cupy = sys.modules["cupy"]
+    devices.cupy()
     yield
-    devices._cupy = before
+    devices._cupy, devices._count = before
     stand_in.uninstall()
 
 

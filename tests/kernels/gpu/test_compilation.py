@@ -1,4 +1,4 @@
-"""Every source compiled for real GPUs: no registers spilled, no double precision by accident, room for several blocks."""
+"""Every source compiled for GPUs: no registers spilled, no double precision by accident, room for several blocks."""
 
 from __future__ import annotations
 
