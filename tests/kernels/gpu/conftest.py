@@ -22,6 +22,7 @@ def _cupy(request: pytest.FixtureRequest) -> Iterator[None]:
         return
     before = devices._cupy, devices._count
     stand_in.install()
+    devices._cupy = None
     devices.cupy()
     yield
     devices._cupy, devices._count = before
