@@ -101,12 +101,12 @@ def test_any_size(shape: tuple[int, ...], flat: bool, layout: str, mean: float) 
 
 @pytest.mark.parametrize("layout", ["first", "last"])
 def test_a_mean_far_from_zero_does_not_cancel(layout: str) -> None:
-    x = laid_out(drawn((64, 3, 20, 20), "float32", 3000.0)[0], layout)
+    x = laid_out(drawn((64, 3, 20, 20), "float32", 3e5)[0], layout)
     for step in (0, 1):  # with 1, each image has a mean of its own
         x = x + step * np.arange(64, dtype="float32").reshape(-1, 1, 1, 1)
         _, mean, var = normalization.batch_norm(x, None, None, 1e-5)
         expected = x.astype("float64")
-        np.testing.assert_allclose(var, expected.var(axis=(0, 2, 3)), rtol=4e-6)
+        np.testing.assert_allclose(var, expected.var(axis=(0, 2, 3)), rtol=5e-4)
         np.testing.assert_allclose(mean, expected.mean(axis=(0, 2, 3)), rtol=1e-7)
 
 
