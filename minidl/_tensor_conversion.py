@@ -13,7 +13,7 @@ import numpy as np
 from minidl import ops
 from minidl.autograd import Variable, cast, wrap
 from minidl.backend import CPU, Device, as_dtype, device_of, to_device, to_numpy
-from minidl.errors import ArgumentError, DeviceError, DTypeError, GradError, RangeError, ShapeError
+from minidl.errors import ArgumentError, DTypeError, GradError, RangeError, ShapeError
 
 
 class Conversion(Variable):
@@ -85,27 +85,22 @@ class Conversion(Variable):
     # ------------------------------------------------------------------ NumPy and other libraries
 
     def numpy(self, *, force: builtins.bool = False) -> np.ndarray:
-        """Return a NumPy array that shares this tensor's memory.
+        """Return a NumPy array: one that shares the memory of a tensor on the CPU, a copy of one on a GPU.
+
+        PyTorch wants ``x.cpu().numpy()`` for the latter, which does here, too; Keras copies, as this does.
 
         Parameters
         ----------
         force : bool
-            Detach it and copy it from the GPU if need be.
+            Detach it if need be.
 
         Raises
         ------
         GradError
             If the tensor requires gradients.
-        DeviceError
-            If it lives on a GPU.
         """
-        if not force:
-            if self._requires_grad:
-                raise GradError(
-                    "numpy: the tensor requires gradients, which NumPy cannot record; use x.detach().numpy()"
-                )
-            if not isinstance(self.array, np.ndarray):
-                raise DeviceError(f"numpy: the tensor lives on {device_of(self.array)}; use x.cpu().numpy()")
+        if self._requires_grad and not force:
+            raise GradError("numpy: the tensor requires gradients, which NumPy cannot record; use x.detach().numpy()")
         return to_numpy(self.array)
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:

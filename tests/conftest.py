@@ -11,6 +11,33 @@ import numpy as np
 import pytest
 
 import minidl
+from tests import stand_in
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--device",
+        default="cpu",
+        choices=["cpu", "strict", "gpu"],
+        help="where tests create their tensors: on the CPU, on a strict stand-in for CuPy, or on a GPU",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the device before the tests are collected: some make tensors as they are imported."""
+    if config.getoption("device") == "strict":
+        stand_in.install()
+    minidl.set_default_device(default_device(config))
+
+
+def default_device(config: pytest.Config) -> str:
+    return "cpu" if config.getoption("device") == "cpu" else "gpu"
+
+
+@pytest.fixture(autouse=True)
+def _device(request: pytest.FixtureRequest) -> None:
+    """Every test starts on the device that was asked for, whatever the one before it left behind."""
+    minidl.set_default_device(default_device(request.config))
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +52,11 @@ def rng() -> np.random.Generator:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what takes long, unless it is asked for."""
+    """Leave out what takes long, unless it is asked for, and on a GPU what is about the CPU alone."""
+    for item in items:
+        marker = item.get_closest_marker("cpu_only")
+        if marker and config.getoption("device") != "cpu":
+            item.add_marker(pytest.mark.skip(reason=marker.kwargs["reason"]))
     if not config.getoption("markexpr"):
         for item in items:
             if item.get_closest_marker("slow"):

@@ -35,7 +35,17 @@ import numpy as np
 
 from minidl.autograd.modes import modes
 from minidl.autograd.variable import Variable, View, wrap
-from minidl.backend import as_dtype, common_dtype, default_dtype, device_of, devices, is_array, namespace, quiet
+from minidl.backend import (
+    as_dtype,
+    common_dtype,
+    default_dtype,
+    device_of,
+    devices,
+    is_array,
+    namespace,
+    quiet,
+    to_device,
+)
 from minidl.errors import ArgumentError, DeviceError, DTypeError, GradError, MiniDLError, RangeError, ShapeError
 
 #: Every operation there is, by name. Tests walk it, so that none goes unchecked.
@@ -261,7 +271,7 @@ class Operation:
         inputs = [self._coerce(x, position) for position, x in enumerate(inputs)]
         arrays = [x.array if isinstance(x, Variable) else x for x in inputs]
         if devices._cupy is not None:
-            self._choose_device(arrays)
+            self._choose_device(inputs, arrays)
         if self.casting is not None:
             known = [a.dtype for a in arrays if is_array(a)]
             dtype = common_dtype(known, [a for a in arrays if isinstance(a, (bool, int, float))])
@@ -296,22 +306,24 @@ class Operation:
         named = parameters[position : position + 1]
         return repr(named[0].name) if named and named[0].kind is named[0].POSITIONAL_OR_KEYWORD else str(position + 1)
 
-    def _choose_device(self, arrays: list[Any]) -> None:
-        """Take the array library of the device that all arrays live on."""
-        found = {position: device_of(a) for position, a in enumerate(arrays) if is_array(a)}
-        if len(set(found.values())) > 1:
+    def _choose_device(self, inputs: list[Any], arrays: list[Any]) -> None:
+        """Take the array library of the device that all tensors live on, and bring arrays of the host there."""
+        tensors = {position: device_of(x.array) for position, x in enumerate(inputs) if isinstance(x, Variable)}
+        if len(set(tensors.values())) > 1:
             listed = ", ".join(
                 f"argument {position + 1} ({arrays[position].dtype}{list(arrays[position].shape)}) on {device}"
-                for position, device in found.items()
+                for position, device in tensors.items()
             )
-            first = next(iter(found.values()))
+            first = next(iter(tensors.values()))
             raise DeviceError(
                 f"{self.name}: its arguments live on different devices: {listed}; "
                 f"move them to one, for example x.to({str(first)!r})"
             )
-        for position in found:
-            self.xp = namespace(arrays[position])
-            break
+        place = next(iter(tensors.values()))
+        for position, array in enumerate(arrays):
+            if position not in tensors and is_array(array):
+                inputs[position] = arrays[position] = to_device(array, place)
+        self.xp = namespace(arrays[next(iter(tensors))])
 
     def _answer(self, error: Exception, arrays: Sequence[Any]) -> MiniDLError:
         """Say which input was no array if that is what an array library complained of, and else what it did."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from minidl.backend import CPU, Device, default_device, device_of, gpu_in_use
 from minidl.nn.module import MEMBERS, Members, Module
 from minidl.nn.parameter import Parameter
 
@@ -66,6 +67,14 @@ class Tree:
         # a class may say for itself what training is, that of a layer which never comes into it
         own = {(type(module).train, type(module).eval) for module in self._modules}
         self._switched_as_one = own == {(Module.train, Module.eval)}
+
+
+def place_of(root: Module) -> Device:
+    """Return where the parameters below a module live, and its inputs belong; the default device if it has none."""
+    if not gpu_in_use():
+        return CPU
+    parameter = next(root.parameters(), None)
+    return default_device() if parameter is None else device_of(parameter.array)
 
 
 def _containers(values: Any, above: tuple[Any, ...]) -> Iterator[Any]:

@@ -10,7 +10,18 @@ import numpy as np
 from minidl.autograd import Variable, cast, wrap
 from minidl.autograd.operation import described
 from minidl.autograd.variable import check_may_require_grad
-from minidl.backend import CPU, Device, as_dtype, cupy, default_dtype, device_of, is_array, namespace, to_device
+from minidl.backend import (
+    Device,
+    as_dtype,
+    cupy,
+    default_device,
+    default_dtype,
+    device_of,
+    is_array,
+    namespace,
+    on,
+    to_device,
+)
 from minidl.errors import ArgumentError, DTypeError, ShapeError
 from minidl.ops.arguments import as_integer, as_number, as_sizes, sized, takes_tensors
 from minidl.ops.conversion import to_device as to
@@ -47,7 +58,8 @@ __all__ = [
 def as_array(data: Any, dtype: Any = None, device: Any = None, copy: bool = True, name: str = "tensor") -> Any:
     """Return ``data`` (a tensor, an array, a number, nested lists of these) as an array of the engine's.
 
-    Python floats take the default dtype, Python ints int64; arrays and tensors keep theirs.
+    Python floats take the default dtype, Python ints int64; arrays and tensors keep theirs. Data of the host goes to
+    the default device if none is named; what lives on a device stays there.
 
     Raises
     ------
@@ -56,8 +68,11 @@ def as_array(data: Any, dtype: Any = None, device: Any = None, copy: bool = True
     DTypeError
         If ``data`` is not numeric.
     """
+    target = None if device is None else Device(device)
     if isinstance(data, Variable):
         data = data.array
+    elif target is None and (isinstance(data, np.ndarray) or not is_array(data)):
+        target = default_device()
     given = data
     if not is_array(data):
         typed = isinstance(data, np.generic) or hasattr(data, "__array__") or hasattr(data, "__dlpack__")
@@ -79,7 +94,6 @@ def as_array(data: Any, dtype: Any = None, device: Any = None, copy: bool = True
         what = "an int of more than 64 bits" if type(given) is int else what
         raise DTypeError(f"{name}: cannot make a tensor of {what}; expected numbers or booleans (nested lists of them)")
     wanted = as_dtype(dtype) if dtype is not None else as_dtype(data.dtype)
-    target = Device(device) if device is not None else None
     moved = to_device(data, target) if target is not None else data
     if moved.dtype != wanted:
         return moved.astype(wanted)
@@ -112,13 +126,12 @@ def make(array: Any, requires_grad: bool = False) -> Tensor:
 
 
 def build(function: str, *args: Any, device: Any = None, **kwargs: Any) -> Any:
-    """Call ``numpy.<function>``, or CuPy's on the GPU that ``device`` names."""
-    place = CPU if device is None else Device(device)
-    if place is CPU or place.type == "cpu":
+    """Call ``numpy.<function>``, or CuPy's on the GPU that ``device`` names; the default device if it is None."""
+    place = default_device() if device is None else Device(device)
+    if place.type == "cpu":
         return getattr(np, function)(*args, **kwargs)
-    module = cupy()
-    with module.cuda.Device(place.index):
-        return getattr(module, function)(*args, **kwargs)
+    with on(place):
+        return getattr(cupy(), function)(*args, **kwargs)
 
 
 def as_shape(size: Any, name: str) -> tuple[int, ...]:
@@ -141,7 +154,7 @@ def tensor(data: Any, dtype: Any = None, device: Any = None, requires_grad: bool
     dtype : dtype, optional
         Defaults to float32 for Python floats, int64 for Python ints, and the dtype of an array.
     device : Device or str, optional
-        Where it shall live; the device of ``data`` if left out.
+        Where it shall live. If left out: where ``data`` lives; the default device if that is data of the host.
     requires_grad : bool
         Whether gradients with respect to it are wanted.
 
@@ -188,7 +201,7 @@ def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool
     dtype : dtype, optional
         Defaults to float32 (see :func:`set_default_dtype`).
     device : Device or str, optional
-        Defaults to the CPU.
+        Defaults to the CPU (see :func:`set_default_device`).
     requires_grad : bool
         Whether gradients with respect to it are wanted.
 
@@ -230,7 +243,7 @@ def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool 
     dtype : dtype, optional
         Defaults to float32 (see :func:`set_default_dtype`).
     device : Device or str, optional
-        Defaults to the CPU.
+        Defaults to the CPU (see :func:`set_default_device`).
     requires_grad : bool
         Whether gradients with respect to it are wanted.
 
@@ -272,7 +285,7 @@ def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool
     dtype : dtype, optional
         Defaults to float32 (see :func:`set_default_dtype`).
     device : Device or str, optional
-        Defaults to the CPU.
+        Defaults to the CPU (see :func:`set_default_device`).
     requires_grad : bool
         Whether gradients with respect to it are wanted.
 
@@ -708,7 +721,7 @@ def linspace(
     dtype : dtype, optional
         Defaults to float32 (see :func:`set_default_dtype`).
     device : Device or str, optional
-        Defaults to the CPU.
+        Defaults to the CPU (see :func:`set_default_device`).
     requires_grad : bool
         Whether gradients with respect to it are wanted.
 
@@ -761,7 +774,7 @@ def logspace(
     dtype : dtype, optional
         Defaults to float32 (see :func:`set_default_dtype`).
     device : Device or str, optional
-        Defaults to the CPU.
+        Defaults to the CPU (see :func:`set_default_device`).
     requires_grad : bool
         Whether gradients with respect to it are wanted.
 
@@ -805,7 +818,7 @@ def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, 
     dtype : dtype, optional
         Defaults to float32 (see :func:`set_default_dtype`).
     device : Device or str, optional
-        Defaults to the CPU.
+        Defaults to the CPU (see :func:`set_default_device`).
     requires_grad : bool
         Whether gradients with respect to it are wanted.
 

@@ -9,7 +9,8 @@ neither changes a single bit of the result.
 The commonest rules have a compiled twin that makes one pass, with the same bits. Numba, which compiles it, takes most
 of a second to load, and a short training of a small model is over before that. So NumPy runs until the twin would have
 saved as much time as loading it takes, and the twin from then on: whenever training ends, what was lost is at most
-twice what knowing so beforehand would have lost.
+twice what knowing so beforehand would have lost. On a GPU, they have a kernel that takes all parameters of a group in
+one launch, where they lie.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import numpy as np
 from minidl.autograd import Variable, enable_grad
 from minidl.backend import device_of, is_array, namespace, quiet, to_device, to_numpy
 from minidl.errors import ArgumentError, DTypeError, GradError, ShapeError, StateError
-from minidl.kernels.dispatch import load, usable
+from minidl.kernels.dispatch import launchable, load, load_gpu, usable
 
 if TYPE_CHECKING:
     from minidl._tensor import Tensor
@@ -109,7 +110,7 @@ class Optimizer:
     scratch: ClassVar[int] = 1
     #: Whether the rule depends on the parameter itself, which :meth:`_delta` is handed then.
     reads_parameter: ClassVar[bool] = False
-    #: The function of ``minidl.kernels.cpu.optimizers`` that does what :meth:`update` does, if there is one.
+    #: The function of ``minidl.kernels.cpu.optimizers``, and of ``gpu``, that does what :meth:`update` does, if any.
     compiled: ClassVar[str | None] = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -339,8 +340,15 @@ class Optimizer:
             return None
         return compiled_rule(self.compiled)
 
+    def _launched_for(self, array: Any) -> Callable[..., Any] | None:
+        """Return the GPU's rule, for a parameter that lies there in one piece."""
+        if self.compiled is None or not launchable(array) or not array.flags.c_contiguous:
+            return None
+        rule: Callable[..., Any] = getattr(load_gpu("optimizers"), self.compiled)
+        return rule
+
     def _run_compiled(self, twin: Callable[..., Any], group: Any, state: Any, p: Any, g: Any, slots: Any) -> None:
-        """Change flat arrays in place by the compiled rule."""
+        """Change flat arrays, or those of a GPU where they lie, in place by the compiled rule."""
         coupled, shrink = decays(group)
         decay = group["weight_decay"] if coupled else 0.0
         twin(p, g, slots, (-1.0 if group["maximize"] else 1.0, decay, shrink, *self.constants(group, state)))
@@ -351,6 +359,12 @@ class Optimizer:
         p, g = param.array, param.grad.array
         slots = [state[name] for name in names]
         xp = namespace(p)
+        launched = None if xp is np else self._launched_for(p)
+        if launched is not None:
+            members = load_gpu("optimizers").Members([p])
+            self._run_compiled(launched, group, state, members, [g], [x.reshape(-1) for x in slots])
+            param.bump()
+            return
         twin = self._compiled_for(p)
         if twin is not None and p.flags.carray and g.flags.c_contiguous:  # (which says writeable, too)
             self._run_compiled(twin, group, state, p.reshape(-1), g.reshape(-1), [x.reshape(-1) for x in slots])
@@ -522,12 +536,13 @@ class _Plan:
 
     def run(self, optimizer: Optimizer, group: Mapping[str, Any]) -> None:
         if self.waiting:
-            self._admit(optimizer.state, optimizer.scratch)
+            self._admit(optimizer)
         for bucket in self.buckets:
             bucket.run(optimizer, group)
 
-    def _admit(self, states: dict[Any, dict[str, Any]], scratch: int) -> None:
+    def _admit(self, optimizer: Optimizer) -> None:
         """Put the parameters that have a gradient for the first time into buckets."""
+        states, scratch = optimizer.state, optimizer.scratch
         open_buckets: dict[Any, list[Any]] = {}
         filled = []
         for p in self.waiting:
@@ -536,25 +551,34 @@ class _Plan:
             state = states.setdefault(p, {})
             state.setdefault("step", 0)
             array = p.array
-            if array.size > SMALL or not array.flags.c_contiguous:
+            launched = optimizer._launched_for(array)
+            if launched is None and (array.size > SMALL or not array.flags.c_contiguous):
                 filled.append([p])
                 continue
-            key = (array.dtype, device_of(array), state["step"])
+            key = (array.dtype, device_of(array), state["step"], launched)
             members = open_buckets.setdefault(key, [])
             members.append(p)
-            if sum(q.array.size for q in members) > BLOCK - SMALL:
+            if launched is None and sum(q.array.size for q in members) > BLOCK - SMALL:
                 filled.append(open_buckets.pop(key))
         self.waiting = [p for p in self.waiting if p.grad is None]
-        self.buckets += [_Bucket(params, states, self.slots, scratch) for params in (*filled, *open_buckets.values())]
+        gathered = [(params, None) for params in filled]
+        gathered += [(params, key[-1]) for key, params in open_buckets.items()]
+        self.buckets += [_Bucket(params, states, self.slots, scratch, rule) for params, rule in gathered]
 
 
 class _Bucket:
     """Parameters that are updated together; the arrays of their state lie one after another in flat arrays."""
 
     def __init__(
-        self, params: list[Any], states: dict[Any, dict[str, Any]], slots: Mapping[str, float], scratch: int
+        self,
+        params: list[Any],
+        states: dict[Any, dict[str, Any]],
+        slots: Mapping[str, float],
+        scratch: int,
+        launched: Callable[..., Any] | None = None,
     ) -> None:
         self.params = params
+        self.launched = launched
         self.arrays = [p.array for p in params]
         self.states = [states[p] for p in params]
         self.names = tuple(slots)
@@ -577,7 +601,10 @@ class _Bucket:
                 state[name] = view
             self.flat.append(flat)
         self.together = len(params) > 1
-        if self.together:
+        if launched is not None:
+            self.together = True
+            self.members = load_gpu("optimizers").Members(self.arrays)
+        elif self.together:
             self.p, self.g, *self.t = (xp.empty(ends[-1], dtype) for _ in range(2 + scratch))
             self.ends = ends
             self.p_views, self.g_views = self._views(self.p), self._views(self.g)
@@ -591,6 +618,9 @@ class _Bucket:
         ]
 
     def run(self, optimizer: Optimizer, group: Mapping[str, Any]) -> None:
+        if self.launched is not None:
+            self._launch(optimizer, group)
+            return
         if self.together:
             for p, view in zip(self.params, self.g_views, strict=True):
                 if p._grad is None:
@@ -598,9 +628,7 @@ class _Bucket:
                     break
                 view[...] = p._grad.array
         if not self.together:
-            for p, state in zip(self.params, self.states, strict=True):
-                if p._grad is not None:
-                    optimizer._step_alone(group, state, p, self.names)
+            self._run_apart(optimizer, group)
             return
         for state in self.states:
             optimizer.advance(group, state)
@@ -629,6 +657,25 @@ class _Bucket:
             p.bump()
         if self.states[0]["step"] % SETTLING == 0:
             settle(self.xp, self.flat)
+
+    def _run_apart(self, optimizer: Optimizer, group: Mapping[str, Any]) -> None:
+        """Update each parameter that has a gradient by itself."""
+        for p, state in zip(self.params, self.states, strict=True):
+            if p._grad is not None:
+                optimizer._step_alone(group, state, p, self.names)
+
+    def _launch(self, optimizer: Optimizer, group: Mapping[str, Any]) -> None:
+        """Update all parameters in one launch."""
+        grads = [p._grad.array for p in self.params if p._grad is not None]
+        self.together = self.together and len(grads) == len(self.params)
+        if not self.together or self.launched is None:
+            self._run_apart(optimizer, group)
+            return
+        for state in self.states:
+            optimizer.advance(group, state)
+        optimizer._run_compiled(self.launched, group, self.states[0], self.members, grads, self.flat)
+        for p in self.params:
+            p.bump()
 
 
 def settle(xp: Any, moments: Iterable[Any]) -> None:

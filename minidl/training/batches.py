@@ -57,7 +57,8 @@ def plain(x: Any, name: str, what: str = "") -> Any:
         return x.array
     if type(x) is np.ndarray and x.dtype in _AS_THEY_ARE:
         return x
-    array = as_array(x, copy=False, name=f"{name}: {what}" if what else name)
+    # what is on the host stays there: a GPU gets it a batch at a time
+    array = as_array(x, device=device_of(x), copy=False, name=f"{name}: {what}" if what else name)
     return array.astype(default_dtype()) if array.dtype == np.float64 else array
 
 

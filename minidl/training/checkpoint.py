@@ -13,7 +13,7 @@ import numpy as np
 
 from minidl import formats
 from minidl.autograd import Variable
-from minidl.backend import get_rng_state, is_array, set_rng_state, to_numpy
+from minidl.backend import is_array, rng_states, set_rng_states, to_numpy
 from minidl.errors import ArgumentError, FormatError, warn
 from minidl.formats import atomic_write
 from minidl.nn.module import Module
@@ -137,13 +137,13 @@ def _checksum(tree: Any, value: int = 0) -> int:
 
 
 def random_state(model: Module) -> dict[str, Any]:
-    """Return where minidl's generator and those that layers of ``model`` hold are in their sequences."""
-    return {"cpu": get_rng_state(), "layers": {name: rng.bit_generator.state for name, rng in _generators(model)}}
+    """Return where the generators of all devices and those that layers of ``model`` hold are in their sequences."""
+    return {**rng_states(), "layers": {name: rng.bit_generator.state for name, rng in _generators(model)}}
 
 
 def set_random_state(model: Module, state: Mapping[str, Any]) -> None:
     """Put all generators back to where :func:`random_state` was called."""
-    set_rng_state(state["cpu"])
+    set_rng_states({device: found for device, found in state.items() if device != "layers"})
     for name, rng in _generators(model):
         if name in state["layers"]:
             rng.bit_generator.state = state["layers"][name]

@@ -20,9 +20,15 @@ from minidl.kernels import dispatch
 @pytest.fixture(autouse=True)
 def _fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.delenv("MINIDL_KERNELS", raising=False)
-    dispatch.enabled.cache_clear()
+    forget()
     yield
     monkeypatch.undo()
+    forget()
+
+
+def forget() -> None:
+    """Have the environment read again."""
+    dispatch.choice.cache_clear()
     dispatch.enabled.cache_clear()
 
 
@@ -64,7 +70,7 @@ def test_without_numba_fast_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert kernels.active() == "reference"
-    dispatch.enabled.cache_clear()
+    forget()
     monkeypatch.setenv("MINIDL_KERNELS", "fast")
     with pytest.warns(RuntimeWarning, match=r"MINIDL_KERNELS=fast: Numba is not installed .*reference kernels run"):
         assert kernels.active() == "reference"

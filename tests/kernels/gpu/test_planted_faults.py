@@ -1,0 +1,49 @@
+"""Faults planted into every kernel's source, one at a time: each makes the check of that kernel fail."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from pathlib import Path
+
+import pytest
+
+from minidl.kernels.gpu import launcher
+from tests.cuda_on_cpu.executor import KernelError, kernels_of, thread_order
+from tests.kernels import gpu
+from tests.kernels.gpu.harness import Fault, has_barrier, planted
+
+LEAST = 3  # faults of each kernel
+
+
+def collect() -> list[Fault]:
+    """Return the faults of all test files of this folder."""
+    faults: list[Fault] = []
+    for module in pkgutil.iter_modules([str(Path(gpu.__file__).parent)]):
+        if module.name.startswith("test_") and module.name != Path(__file__).stem:
+            faults += getattr(importlib.import_module(f"{gpu.__name__}.{module.name}"), "FAULTS", [])
+    return faults
+
+
+FAULTS = collect()
+
+
+@pytest.mark.parametrize(
+    "fault", FAULTS, ids=[f"{f.kernel.split(':')[1]}: {f.old} -> {f.new or 'nothing'}" for f in FAULTS]
+)
+@pytest.mark.parametrize("descending", [False, True])
+def test_a_fault_is_noticed(fault: Fault, descending: bool, request: pytest.FixtureRequest) -> None:
+    if request.config.getoption("device") == "gpu":
+        pytest.skip("a fault on a GPU may corrupt its memory: they are planted on the CPU")
+    with planted(fault), thread_order(descending), pytest.raises((AssertionError, KernelError)):
+        fault.check()
+
+
+def test_every_kernel_has_faults() -> None:
+    for path in sorted(launcher.SOURCES.glob("*.cu")):
+        source = path.read_text(encoding="utf-8")
+        for name in kernels_of(source):
+            mine = [fault for fault in FAULTS if fault.kernel == f"{path.name}:{name}"]
+            assert len(mine) >= LEAST, f"{path.name}: too few faults are planted into {name}"
+            barriers = [fault for fault in mine if "__sync" in fault.old or "__shfl" in fault.old]
+            assert barriers or not has_barrier(source, name), f"{path.name}: no barrier of {name} is taken away"
