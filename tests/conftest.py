@@ -25,6 +25,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Share the whole suite out among up to four processes; what is named by hand runs in this one."""
+    whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    return min(4, os.cpu_count() or 1) if whole else 0
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Choose the device before the tests are collected: some make tensors as they are imported."""
     if config.getoption("device") == "strict":

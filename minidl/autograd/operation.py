@@ -211,6 +211,10 @@ class Operation:
         node.needs = needs
         if not traced:
             if devices._cupy is not None:
+                away = devices.elsewhere(arrays)
+                if away is not None:
+                    with away:
+                        return cls.apply(*inputs, **parameters)
                 node.xp = namespace(next(filter(is_array, arrays), None))
             try:
                 return node.forward(*arrays, **parameters)
@@ -219,6 +223,10 @@ class Operation:
             except _COMPLAINTS as error:
                 raise node._answer(error, arrays) from error
         if not plain or (cls.casting is not None and dtype.kind != "f"):
+            away = devices.elsewhere(arrays)
+            if away is not None:  # what is computed on a GPU stays on it, whichever is in use
+                with away:
+                    return cls.apply(*inputs, **parameters)
             inputs, arrays = node._prepare(inputs)
         now = modes.now
         record = now.grad and cls.differentiable and True in needs

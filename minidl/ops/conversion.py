@@ -95,15 +95,15 @@ def contiguous(x: Any) -> Tensor:
 class ToDevice(Operation):
     """The gradient moves back to where the input was."""
 
-    def forward(self, x: Any, device: Device) -> Any:
+    def forward(self, x: Any, device: Device, non_blocking: bool = False) -> Any:
         self.before = device_of(x)
-        return move(x, device)
+        return move(x, device, non_blocking)
 
     def backward(self, grad: Any) -> Any:
         return to_device(grad, self.before)
 
 
-def to_device(x: Any, device: Any) -> Tensor:
+def to_device(x: Any, device: Any, non_blocking: bool = False) -> Tensor:
     """Return ``x`` on another device, differentiably.
 
     .. math:: y = x
@@ -113,6 +113,8 @@ def to_device(x: Any, device: Any) -> Tensor:
     x : Tensor or array, any shape
     device : Device or str
         ``"cpu"``, ``"gpu"`` or ``"gpu:N"``; ``"cuda"`` is accepted.
+    non_blocking : bool
+        Do not wait for a copy from pinned memory to a GPU: nothing may be written there before it is done.
 
     Returns
     -------
@@ -136,7 +138,7 @@ def to_device(x: Any, device: Any) -> Tensor:
     """
     place = device if isinstance(device, Device) else Device(device)
     array = x.array if isinstance(x, Variable) else x
-    return x if device_of(array) == place else ToDevice.apply(x, device=place)
+    return x if device_of(array) == place else ToDevice.apply(x, device=place, non_blocking=non_blocking)
 
 
 def is_tensor(value: Any) -> bool:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from minidl.autograd import Variable, enable_grad
-from minidl.backend import device_of, is_array, namespace, quiet, to_device, to_numpy
+from minidl.backend import device_of, is_array, namespace, quiet, there, to_device, to_numpy
 from minidl.errors import ArgumentError, DTypeError, GradError, ShapeError, StateError
 from minidl.kernels.dispatch import launchable, load, load_gpu, usable
 
@@ -538,7 +538,8 @@ class _Plan:
         if self.waiting:
             self._admit(optimizer)
         for bucket in self.buckets:
-            bucket.run(optimizer, group)
+            with there(bucket.arrays[0]):
+                bucket.run(optimizer, group)
 
     def _admit(self, optimizer: Optimizer) -> None:
         """Put the parameters that have a gradient for the first time into buckets."""
@@ -563,7 +564,9 @@ class _Plan:
         self.waiting = [p for p in self.waiting if p.grad is None]
         gathered = [(params, None) for params in filled]
         gathered += [(params, key[-1]) for key, params in open_buckets.items()]
-        self.buckets += [_Bucket(params, states, self.slots, scratch, rule) for params, rule in gathered]
+        for params, rule in gathered:
+            with there(params[0].array):
+                self.buckets.append(_Bucket(params, states, self.slots, scratch, rule))
 
 
 class _Bucket:

@@ -68,7 +68,8 @@ def _modules() -> dict[str, ModuleType]:
         errstate=runtime.errstate,
         scatter_add=functions.scatter_add,
     )
-    modules = (cupy, cuda, cuda_runtime, fft, lib, tricks, linalg, random, cupyx)
+    products = _Module("cupy._core._routines_linalg", **runtime.PRODUCTS)
+    modules = (cupy, cuda, cuda_runtime, fft, lib, tricks, linalg, products, random, cupyx)
     return {module.__name__: module for module in modules}
 
 
@@ -101,3 +102,8 @@ def uninstall() -> None:
     for name, module in _installed.items():
         if sys.modules.get(name) is module:
             del sys.modules[name]
+
+
+def installed() -> bool:
+    """Whether ``import cupy`` finds the stand-in."""
+    return sys.modules.get("cupy") is _installed["cupy"]
