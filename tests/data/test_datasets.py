@@ -66,7 +66,7 @@ def test_the_splits_of_mnist_do_not_overlap():
     assert len(seen) == 10000
     assert images[0].dtype == np.uint8
     assert images[0].max() == 255
-    np.testing.assert_array_equal(images[1][:5] / np.float32(255), datasets.mnist("test").data.array[:5])
+    np.testing.assert_array_equal(images[1][:5] / np.float32(255), datasets.mnist("test").data.numpy(force=True)[:5])
 
 
 def test_the_labels_belong_to_the_images():
@@ -86,10 +86,10 @@ def test_mnist_in_a_loader_and_with_a_transform():
     changed = datasets.mnist("test", transform=pipeline, target_transform=lambda y: y.item() % 2)
     x, y = changed[0]
     plain = datasets.mnist("test")[0]
-    np.testing.assert_allclose(x.array, (plain[0].array - 0.1307) / 0.3081, rtol=1e-5)
+    np.testing.assert_allclose(x.numpy(force=True), (plain[0].numpy(force=True) - 0.1307) / 0.3081, rtol=1e-5)
     assert y == plain[1].item() % 2
     raw = datasets.mnist("test", normalize=False, transform=transforms.ToTensor())[0][0]
-    np.testing.assert_array_equal(raw.array, plain[0].array)
+    np.testing.assert_array_equal(raw.numpy(force=True), plain[0].numpy(force=True))
 
 
 def test_importing_reads_no_file():
@@ -115,8 +115,8 @@ def test_iris():
     assert np.bincount(iris.targets.array).tolist() == [50, 50, 50]
     assert iris.targets.dtype == np.int64
     load_iris = pytest.importorskip("sklearn.datasets").load_iris
-    np.testing.assert_allclose(iris.data.array, load_iris().data.astype(np.float32))
-    np.testing.assert_array_equal(iris.targets.array, load_iris().target)
+    np.testing.assert_allclose(iris.data.numpy(force=True), load_iris().data.astype(np.float32))
+    np.testing.assert_array_equal(iris.targets.numpy(force=True), load_iris().target)
 
 
 def test_two_names():
@@ -308,13 +308,13 @@ def test_made_up_sets(make, classes):
     assert data.name == make.__name__
     assert not (np.diff(data.targets.array) >= 0).all()  # shuffled
     again, other = make(100, seed=1), make(100, seed=2)
-    np.testing.assert_array_equal(data.data.array, again.data.array)
-    np.testing.assert_array_equal(data.targets.array, again.targets.array)
+    np.testing.assert_array_equal(data.data.numpy(force=True), again.data.numpy(force=True))
+    np.testing.assert_array_equal(data.targets.numpy(force=True), again.targets.numpy(force=True))
     assert (data.data.array != other.data.array).any()
     minidl.manual_seed(3)
     first = make(10).data.array
     minidl.manual_seed(3)
-    np.testing.assert_array_equal(first, make(10).data.array)
+    np.testing.assert_array_equal(first, make(10).data.numpy(force=True))
     with pytest.raises(ArgumentError, match=f"{make.__name__}: n must be a positive integer, got 0"):
         make(0)
     with pytest.raises(ArgumentError, match=f"{make.__name__}: noise must not be negative"):
@@ -324,7 +324,7 @@ def test_made_up_sets(make, classes):
 def test_shapes_without_noise():
     circles = datasets.circles(50, noise=0, factor=0.3, seed=0)
     radius = np.linalg.norm(circles.data.array, axis=1)
-    np.testing.assert_allclose(radius, np.where(circles.targets.array == 0, 1, 0.3), atol=1e-6)
+    np.testing.assert_allclose(radius, np.where(circles.targets.numpy(force=True) == 0, 1, 0.3), atol=1e-6)
     sklearn = pytest.importorskip("sklearn.datasets")
     moons = datasets.moons(50, noise=0, seed=0)
     expected, labels = sklearn.make_moons(50, shuffle=False)

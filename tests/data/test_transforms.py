@@ -51,7 +51,7 @@ def test_arrays_and_tensors_and_batches_alike(transform, image):
     assert isinstance(array, np.ndarray)
     assert isinstance(tensor, minidl.Tensor)
     assert array.dtype == tensor.dtype == np.float32
-    np.testing.assert_array_equal(array, tensor.array)
+    np.testing.assert_array_equal(array, tensor.numpy(force=True))
     minidl.manual_seed(4)
     batch = transform(np.stack([image, 2 * image]))  # (2, 3, 7, 8): all images alike
     np.testing.assert_array_equal(batch[0], array)
@@ -112,12 +112,12 @@ def test_to_tensor(rng):
     out = ToTensor()(gray)
     assert isinstance(out, minidl.Tensor)
     assert out.dtype == np.float32
-    np.testing.assert_array_equal(out.array, gray[None].astype(np.float32) / np.float32(255))
+    np.testing.assert_array_equal(out.numpy(force=True), gray[None].astype(np.float32) / np.float32(255))
     color = rng.integers(0, 256, (4, 5, 3)).astype(np.uint8)
     out = ToTensor()(color)
     assert out.shape == (3, 4, 5)
     assert out.array.flags.c_contiguous
-    np.testing.assert_array_equal(out.array[2], color[:, :, 2].astype(np.float32) / np.float32(255))
+    np.testing.assert_array_equal(out.numpy(force=True)[2], color[:, :, 2].astype(np.float32) / np.float32(255))
 
 
 def test_to_tensor_scales_only_uint8():
@@ -125,7 +125,7 @@ def test_to_tensor_scales_only_uint8():
         array = np.array([[0, 1]], dtype)
         out = ToTensor()(array)
         assert out.dtype == dtype
-        np.testing.assert_array_equal(out.array, array[None])
+        np.testing.assert_array_equal(out.numpy(force=True), array[None])
         assert not np.shares_memory(out.array, array)
 
 
@@ -142,7 +142,7 @@ def test_to_tensor_takes_pictures():
     picture = image_module.new("RGB", (5, 4), (255, 0, 51))  # PIL's sizes are (W, H)
     out = ToTensor()(picture)
     assert out.shape == (3, 4, 5)
-    np.testing.assert_allclose(out.array[:, 0, 0], [1, 0, 0.2])
+    np.testing.assert_allclose(out.numpy(force=True)[:, 0, 0], [1, 0, 0.2])
 
 
 def test_to_tensor_errors():
