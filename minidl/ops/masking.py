@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from minidl.autograd import Variable, update
-from minidl.backend import as_dtype, device_of
+from minidl.backend import as_dtype, device_of, there
 from minidl.errors import ArgumentError, DTypeError, ShapeError
 from minidl.ops.arguments import takes_tensors
 from minidl.ops.sampling import uniform_array
@@ -37,9 +37,10 @@ def drop(name: str, x: Any, shape: tuple[int, ...], p: float, inplace: bool, gen
     """Multiply ``x`` by a random mask of ``shape``, which broadcasts, scaled so that the mean stays."""
     if p == 0:
         return x
-    mask = kept(x, shape, p, generator).astype(x.dtype)
-    if p < 1:
-        mask *= 1 / (1 - p)
+    with there(x):
+        mask = kept(x, shape, p, generator).astype(x.dtype)
+        if p < 1:
+            mask *= 1 / (1 - p)
     y = x * mask
     return update(x, y, name) if inplace else y
 

@@ -63,6 +63,7 @@ class RawKernel:
 
     def __init__(self, code: str, name: str, options: Sequence[str] = (), backend: str = "nvrtc") -> None:
         self.code, self.name, self.options = code, name, tuple(options)
+        self.entry = f"launch_{name}"  # made once: Python keeps the names of attributes that were looked up
         self.parameters = parameters(code, name)
         self.real = dict(o[2:].split("=", 1) for o in self.options if o.startswith("-D")).get("REAL", "float")
         bounds = re.search(rf"__launch_bounds__\s*\(\s*(\d+)[^)]*\)\s*(?:void\s+)?{name}\s*\(", without_comments(code))
@@ -87,7 +88,7 @@ class RawKernel:
             values = [self._value(i, argument, memory) for i, argument in enumerate(args)]
             pointers = array_type(ctypes.c_void_p, len(values))(*(value.ctypes.data for value in values))
             shared = memory.reserve(shared_mem)
-            launch = getattr(library, f"launch_{self.name}")
+            launch = getattr(library, self.entry)
             failed = launch(pointers, extents, shared, shared_mem, self.uses_fibers, self.descending)
             if not failed:
                 memory.copy_back()

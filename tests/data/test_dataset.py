@@ -36,7 +36,8 @@ def test_tensor_dataset_gives_rows_as_tensors():
 
 def test_tensor_dataset_keeps_the_tensors_and_does_not_copy_arrays():
     tensor, array = minidl.tensor([1.0, 2.0]), np.zeros(2, np.float32)
-    dataset = TensorDataset(tensor, array)
+    with minidl.device("cpu"):
+        dataset = TensorDataset(tensor, array)
     assert dataset.tensors[0] is tensor
     assert np.shares_memory(dataset.tensors[1].array, array)
 

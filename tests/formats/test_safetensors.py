@@ -170,7 +170,7 @@ def test_states_of_pytorch_load_into_the_modules_of_the_same_name(tmp_path: Path
     library.save_file(theirs.state_dict(), tmp_path / "theirs")
     ours.load_state_dict(load_safetensors(tmp_path / "theirs"))
     first = lambda y: y[0] if isinstance(y, tuple) else y  # noqa: E731
-    a, b = first(theirs.eval()(torch.from_numpy(x))), first(ours.eval()(minidl.from_numpy(x)))
+    a, b = first(theirs.eval()(torch.from_numpy(x))), first(ours.eval()(minidl.tensor(x)))
     np.testing.assert_allclose(b.detach().numpy(), a.detach().numpy(), atol=1e-6)
 
     # And back: what minidl writes, PyTorch loads.

@@ -11,7 +11,7 @@ import pytest
 
 import minidl
 from minidl import optim
-from minidl.backend import is_array, to_numpy
+from minidl.backend import is_array, namespace, to_numpy
 from minidl.errors import ArgumentError, DTypeError, GradError, ShapeError, StateError
 from minidl.optim import optimizer as optimizer_module
 
@@ -296,14 +296,14 @@ def test_memory_layout_does_not_matter() -> None:
     a, g = rng.standard_normal((200, 100)), rng.standard_normal((200, 100))
     want = minidl.tensor(a, requires_grad=True)
     got = minidl.tensor(a, requires_grad=True)
-    got.array = np.asfortranarray(a)
+    got.array = namespace(got.array).asfortranarray(got.array)
     mixed = minidl.tensor(a, requires_grad=True)
     for p in (want, got, mixed):
         optimizer = optim.AdamW([p], weight_decay=0.1)
         for step in range(3):
             p.grad = minidl.tensor(g * (step + 1))
             if p is mixed:
-                p.grad.array = np.asfortranarray(p.grad.array)
+                p.grad.array = namespace(p.grad.array).asfortranarray(p.grad.array)
             optimizer.step()
     assert np.array_equal(want.numpy(force=True), got.numpy(force=True))
     assert np.array_equal(want.numpy(force=True), mixed.numpy(force=True))
