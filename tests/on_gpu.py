@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from minidl.backend import devices
 from tests import stand_in
 from tests.cuda_on_cpu import executor
 
@@ -20,12 +19,5 @@ def found(config: pytest.Config) -> Iterator[None]:
     if config.getoption("device") != "cpu":
         yield
         return
-    before = devices._cupy, devices._count
-    stand_in.install()
-    devices._cupy = None
-    try:
-        devices.cupy()
+    with stand_in.in_use():
         yield
-    finally:
-        devices._cupy, devices._count = before
-        stand_in.uninstall()
