@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 
 # The matrices of tests are small, and the pools of NumPy and PyTorch in one process steal each other's cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -44,6 +46,13 @@ def _device(request: pytest.FixtureRequest) -> None:
 def _seeded() -> None:
     minidl.manual_seed(0)
     np.random.seed(0)
+
+
+@pytest.fixture
+def gpu(request: pytest.FixtureRequest) -> Iterator[minidl.device]:
+    """A GPU beside the CPU, for tests of both: the stand-in's if the tests run on the CPU."""
+    with contextlib.nullcontext() if default_device(request.config) == "gpu" else stand_in.in_use():
+        yield minidl.device("gpu:0")
 
 
 @pytest.fixture

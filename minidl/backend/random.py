@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from minidl.backend.devices import CPU, Device, check_available
+from minidl.backend.devices import CPU, Device, check_available, default_device
 from minidl.errors import ArgumentError, DTypeError, StateError
 
 _seed: int | None = None
@@ -269,8 +269,10 @@ def set_rng_state(state: dict[str, Any]) -> None:
     generator().bit_generator.state = state
 
 
-def rng_states() -> dict[str, Any]:
-    """Return where the random numbers of every device in use are, by the device's name; JSON can hold it."""
+def rng_states(*devices: Device) -> dict[str, Any]:
+    """Return where the random numbers of every device in use, and of ``devices``, are, by name; JSON can hold it."""
+    for device in (default_device(), *devices):
+        generator(device)
     states = {"cpu": get_rng_state()}
     for device, found in list(_generators.items()):
         if device.type != "cpu":

@@ -20,13 +20,8 @@ def _cupy(request: pytest.FixtureRequest) -> Iterator[None]:
     if request.config.getoption("device") != "cpu":
         yield
         return
-    before = devices._cupy, devices._count
-    stand_in.install()
-    devices._cupy = None
-    devices.cupy()
-    yield
-    devices._cupy, devices._count = before
-    stand_in.uninstall()
+    with stand_in.in_use():
+        yield
 
 
 @pytest.fixture(params=[False, True], ids=["ascending", "descending"])
