@@ -7,9 +7,12 @@ the file of its compiled form and the sizes from which that wins, and with the G
 
 from typing import Any
 
+import numpy as np
+
 from minidl.kernels import reference
 from minidl.kernels.cpu.threads import get_num_threads, set_num_threads
-from minidl.kernels.dispatch import active, either
+from minidl.kernels.dispatch import active, choice, either
+from minidl.kernels.gpu import dropout as gpu_dropout
 from minidl.kernels.reference import *
 from minidl.kernels.settings import use_winograd, uses_winograd
 
@@ -148,3 +151,11 @@ cross_entropy = either(reference.cross_entropy, "losses", lambda x, *rest: x.siz
 # On the CPU, these are a few calls of NumPy on arrays that the cache holds; a GPU pays a launch for each.
 add_rows = either(reference.add_rows, gpu="scatter")
 dropout = either(reference.dropout, gpu="dropout")
+
+
+def random_words(  # type: ignore[no-redef]
+    xp: Any, counters: int, seed: int, offset: int = 0, stream: int = 0
+) -> Any:
+    """Return random words of 32 bits: see the reference. A GPU computes them in one launch."""
+    on_gpu = xp is not np and choice() != "reference"
+    return (gpu_dropout if on_gpu else reference).random_words(xp, counters, seed, offset, stream)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.stand_in import api
+from tests.stand_in import api, runtime
 from tests.stand_in.arrays import SCALARS, ndarray, operand, poisoned, unwrap, wrap
 from tests.stand_in.runtime import synchronize
 from tests.stand_in.ufuncs import Ufunc
@@ -56,13 +56,17 @@ def array(
     *,
     blocking: bool = False,
 ) -> ndarray:
+    if isinstance(obj, ndarray) and obj._device != runtime.local.device:  # CuPy copies from one GPU to the other
+        obj, copy = ndarray._of(obj._host.copy()), False
+    elif not isinstance(obj, ndarray) and blocking:
+        runtime.synchronize("a blocking copy to the device")
     if isinstance(obj, ndarray) and not copy and dtype in (None, obj.dtype) and obj.ndim >= ndmin:
         return obj
     return ndarray._of(np.array(on_host(obj), dtype, copy=True, order=order, ndmin=ndmin))  # type: ignore[call-overload]
 
 
 def asarray(a: Any, dtype: Any = None, order: Any = None, *, copy: Any = None, blocking: bool = False) -> ndarray:
-    return array(a, dtype, copy=bool(copy), order=order or "K")
+    return array(a, dtype, copy=bool(copy), order=order or "K", blocking=blocking)
 
 
 def ascontiguousarray(a: Any, dtype: Any = None) -> ndarray:
@@ -84,9 +88,10 @@ def get_array_module(*args: Any) -> ModuleType:
 
 
 def from_dlpack(array: Any, device: Any = None, copy: Any = None) -> ndarray:
-    if not isinstance(array, ndarray):
+    shared = array.__dlpack__()
+    if not isinstance(shared, ndarray):
         raise BufferError("the stand-in takes its own arrays alone")
-    return array[...]
+    return shared[...]
 
 
 def take(a: ndarray, indices: Any, axis: Any = None, out: Any = None) -> ndarray:
@@ -119,6 +124,15 @@ def where(condition: ndarray, x: Any = None, y: Any = None) -> Any:
     return ndarray._of(np.asarray(picked, order="C"))
 
 
+def broadcast_to(array: ndarray, shape: Any) -> ndarray:
+    """CuPy's can be written to. Here it is refused where several elements stand in one place: none tells which wins."""
+    host = unwrap(array, "broadcast_to")
+    result = np.broadcast_to(host, shape)
+    if result.size == host.size:
+        result = np.lib.stride_tricks.as_strided(host, result.shape, result.strides)
+    return ndarray._of(result, base=array if array.base is None else array.base)
+
+
 def as_strided(x: ndarray, shape: Any = None, strides: Any = None) -> ndarray:
     """CuPy's has no base: only its pointer tells that it is a view."""
     return ndarray._of(np.lib.stride_tricks.as_strided(unwrap(x, "as_strided"), shape, strides), owns=False)
@@ -134,6 +148,7 @@ OWN = {
     "asarray": asarray,
     "ascontiguousarray": ascontiguousarray,
     "asnumpy": asnumpy,
+    "broadcast_to": broadcast_to,
     "copyto": copyto,
     "from_dlpack": from_dlpack,
     "get_array_module": get_array_module,
