@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 
@@ -12,7 +13,6 @@ import numpy as np
 import pytest
 
 import minidl
-from minidl import gpu
 from minidl.backend import devices, random
 from tests import stand_in
 from tests.stand_in import runtime
@@ -25,6 +25,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         choices=["cpu", "strict", "gpu"],
         help="where tests create their tensors: on the CPU, on a strict stand-in for CuPy, or on a GPU",
     )
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Share the whole suite out among up to four processes; what is named by hand runs in this one."""
+    whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    return min(4, os.cpu_count() or 1) if whole else 0
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -48,6 +54,13 @@ def _device(request: pytest.FixtureRequest) -> None:
 def _seeded() -> None:
     minidl.manual_seed(0)
     np.random.seed(0)
+
+
+@pytest.fixture
+def gpu(request: pytest.FixtureRequest) -> Iterator[minidl.device]:
+    """A GPU beside the CPU, for tests of both: the stand-in's if the tests run on the CPU."""
+    with contextlib.nullcontext() if default_device(request.config) == "gpu" else stand_in.in_use():
+        yield minidl.device("gpu:0")
 
 
 @pytest.fixture
@@ -85,7 +98,7 @@ def gpus(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         (devices, "_current", 0),
         (devices, "_default", devices.CPU),
         (random, "_generators", {}),
-        (gpu, "_peaks", {}),
+        (minidl.gpu, "_peaks", {}),
         (runtime, "allocators", [runtime.malloc]),
         (runtime, "compute_types", {}),
     ]:

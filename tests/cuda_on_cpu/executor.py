@@ -11,6 +11,7 @@ import contextlib
 import ctypes
 import functools
 import hashlib
+import math
 import os
 import re
 import shutil
@@ -66,8 +67,7 @@ class RawKernel:
         self.entry = f"launch_{name}"  # made once: Python keeps the names of attributes that were looked up
         self.parameters = parameters(code, name)
         self.real = dict(o[2:].split("=", 1) for o in self.options if o.startswith("-D")).get("REAL", "float")
-        bounds = re.search(rf"__launch_bounds__\s*\(\s*(\d+)[^)]*\)\s*(?:void\s+)?{name}\s*\(", without_comments(code))
-        self.most_threads = int(bounds.group(1)) if bounds else MOST_THREADS
+        self.most_threads = launch_bounds(code, name) or MOST_THREADS
         self.uses_fibers = bool(BARRIERS.search(reachable(code, name)))
 
     def __call__(
@@ -179,6 +179,16 @@ def thread_order(descending: bool) -> Iterator[None]:
 
 def without_comments(code: str) -> str:
     return re.sub(r"//[^\n]*|/\*.*?\*/", " ", code, flags=re.DOTALL)
+
+
+def launch_bounds(code: str, name: str) -> int:
+    """Return how many threads a kernel's ``__launch_bounds__`` allow, products and macros worked out; 0 without any."""
+    found = re.search(rf"__launch_bounds__\s*\(([^,)]*)[^)]*\)\s*(?:void\s+)?{name}\s*\(", without_comments(code))
+    if found is None:
+        return 0
+    macros = dict(re.findall(r"^#define\s+(\w+)\s+(\d+)\s*$", without_comments(code), flags=re.MULTILINE))
+    factors = (factor.strip() for factor in found.group(1).split("*"))
+    return math.prod(int(macros.get(factor, factor)) for factor in factors)
 
 
 def functions(code: str) -> dict[str, str]:

@@ -15,8 +15,7 @@ import pytest
 import minidl
 from minidl import optim
 from minidl.errors import ArgumentError
-from minidl.optim import keras_rules
-from minidl.optim import optimizer as optimizer_module
+from minidl.optim import buckets, keras_rules
 
 SETTINGS: list[tuple[str, dict[str, Any]]] = [
     ("KerasSGD", {"lr": 0.1, "weight_decay": 0.1}),
@@ -125,9 +124,9 @@ def trained(name: str, settings: dict[str, Any], steps: range, optimizer: Any = 
 @pytest.mark.parametrize(("name", "settings"), SETTINGS, ids=IDS)
 def test_blocks_and_buckets_change_no_bit(name: str, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     _, together = trained(name, settings, range(6))
-    monkeypatch.setattr(optimizer_module, "SMALL", -1)  # nothing is gathered
+    monkeypatch.setattr(buckets, "SMALL", -1)  # nothing is gathered
     _, alone = trained(name, settings, range(6))
-    monkeypatch.setattr(optimizer_module, "BLOCK", 3)  # everything is cut
+    monkeypatch.setattr(buckets, "BLOCK", 3)  # everything is cut
     _, cut = trained(name, settings, range(6))
     for a, b, c in zip(together, alone, cut, strict=True):
         assert a.dtype == "float32"

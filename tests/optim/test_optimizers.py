@@ -13,7 +13,7 @@ import minidl
 from minidl import optim
 from minidl.backend import is_array, namespace, to_numpy
 from minidl.errors import ArgumentError, DTypeError, GradError, ShapeError, StateError
-from minidl.optim import optimizer as optimizer_module
+from minidl.optim import buckets
 
 try:
     import torch
@@ -263,9 +263,9 @@ def test_names() -> None:
 @pytest.mark.parametrize(("name", "settings"), SETTINGS, ids=IDS)
 def test_blocks_and_buckets_change_no_bit(name: str, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     together = trajectory(name, settings, 6)
-    monkeypatch.setattr(optimizer_module, "SMALL", -1)  # nothing is gathered
+    monkeypatch.setattr(buckets, "SMALL", -1)  # nothing is gathered
     alone = trajectory(name, settings, 6)
-    monkeypatch.setattr(optimizer_module, "BLOCK", 3)  # everything is cut
+    monkeypatch.setattr(buckets, "BLOCK", 3)  # everything is cut
     cut = trajectory(name, settings, 6)
     for a, b, c in zip(together, alone, cut, strict=True):
         assert np.array_equal(a, b)

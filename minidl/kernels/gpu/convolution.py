@@ -173,7 +173,7 @@ def conv2d_weight_grad(
         weight_grad_direct(K * depth, SUM_THREADS, x, grad, grad_weight, N, C, K, *geometry, groups)
         return grad_weight
     pointwise = is_pointwise(kernel, stride, padding)
-    total = None
+    total: Any = None
     for part, n in blocks(N, prod((C, R, S, windows)), x.itemsize):
         if pointwise:
             columns = xp.ascontiguousarray(x[part].swapaxes(0, 1))

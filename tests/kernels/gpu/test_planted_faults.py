@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import pkgutil
 from pathlib import Path
@@ -31,12 +32,17 @@ FAULTS = collect()
 @pytest.mark.parametrize(
     "fault", FAULTS, ids=[f"{f.kernel.split(':')[1]}: {f.old} -> {f.new or 'nothing'}" for f in FAULTS]
 )
-@pytest.mark.parametrize("descending", [False, True])
-def test_a_fault_is_noticed(fault: Fault, descending: bool, request: pytest.FixtureRequest) -> None:
+def test_a_fault_is_noticed(fault: Fault, request: pytest.FixtureRequest) -> None:
     if request.config.getoption("device") == "gpu":
         pytest.skip("a fault on a GPU may corrupt its memory: they are planted on the CPU")
-    with planted(fault), thread_order(descending), pytest.raises((AssertionError, KernelError)):
-        fault.check()
+    noticed = []
+    for descending in (False, True):  # a barrier that lacks may not matter in one of the two
+        with planted(fault), thread_order(descending), contextlib.suppress(AssertionError, KernelError):
+            fault.check()
+            continue
+        noticed.append(descending)
+        break
+    assert noticed
 
 
 def test_every_kernel_has_faults() -> None:
