@@ -14,7 +14,7 @@ from minidl.autograd.functional import _as_tuple
 from minidl.autograd.modes import enable_grad, modes
 from minidl.autograd.operation import Operation, _next_number
 from minidl.autograd.variable import Variable, wrap
-from minidl.backend import device_of, rng_states, set_rng_states
+from minidl.backend import rng_states, set_rng_states
 from minidl.errors import GradError
 
 
@@ -135,11 +135,10 @@ def checkpoint(
     """
     if not modes.now.grad:
         return func(*args, **kwargs)
-    tensors = [x for x in (*args, *kwargs.values()) if isinstance(x, Variable)]
-    for x in tensors:
-        if x._view is not None:
+    for x in (*args, *kwargs.values()):
+        if isinstance(x, Variable) and x._view is not None:
             x._view.refresh(x)  # now, so that it is no part of the region
-    region = Region(func, args, kwargs, rng_states(*(device_of(x.array) for x in tensors)))
+    region = Region(func, args, kwargs, rng_states())
     number = _next_number()
     outputs = func(*args, **kwargs)
     region.drop(_as_tuple(outputs), number)

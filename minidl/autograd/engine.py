@@ -17,7 +17,7 @@ import numpy as np
 from minidl.autograd.modes import modes
 from minidl.autograd.operation import Operation, cast, has_nan
 from minidl.autograd.variable import Variable, wrap
-from minidl.backend import is_array, namespace, quiet
+from minidl.backend import devices, is_array, namespace, quiet, there
 from minidl.errors import ArgumentError, DeviceError, DTypeError, GradError, ShapeError
 
 #: Held while a leaf's ``.grad`` changes: leaves are what threads that run backward at once have in common.
@@ -69,7 +69,8 @@ def initial_gradient(output: Any, gradient: Any, name: str) -> Any:
             )
         if type(array) is np.ndarray and not array.shape:
             return np.array(1, array.dtype)  # in a fourth of the time of ones
-        return namespace(array).ones(array.shape, array.dtype)
+        with there(array):
+            return namespace(array).ones(array.shape, array.dtype)
     given = gradient.array if isinstance(gradient, Variable) else namespace(array).asarray(gradient)
     if given.shape != array.shape:
         raise ShapeError(f"{name}: the gradient has shape {given.shape}, the tensor {array.shape}; they must be equal")
@@ -260,6 +261,26 @@ class Pass:
                     leaf._grad.bump()
 
 
+class _PassOverGPUs(Pass):
+    """A backward pass where there are several GPUs: each step is taken on the one that its gradient is on."""
+
+    def visit(self, node: Operation, grad: Any) -> None:
+        with there(*(grad if node.outputs is not None else (grad,))):
+            super().visit(node, grad)
+
+    def deliver(self, node: Operation, slot: int, grad: Any) -> None:
+        with there(grad):
+            super().deliver(node, slot, grad)
+
+    def deliver_to_leaf(self, leaf: Any, grad: Any, results: Sequence[Any] = (), grads: Sequence[Any] = ()) -> None:
+        with there(grad):
+            super().deliver_to_leaf(leaf, grad, results, grads)
+
+
+def _pass(*args: Any) -> Pass:
+    return (_PassOverGPUs if devices._count > 1 else Pass)(*args)
+
+
 def _is_new(array: Any, results: Sequence[Any], grads: Sequence[Any]) -> bool:
     """Whether a rule made ``array`` and gave it away once: a leaf may then keep it without a copy."""
     if (type(array) is not np.ndarray and not is_array(array)) or array.base is not None:
@@ -283,7 +304,7 @@ def gradients(
     places = [(x._node or x, x._slot) for x in inputs]
     captures: dict[tuple[Any, int], Any] = dict.fromkeys(places)
     useful = _useful([root._node for root, _ in roots if root._node is not None], captures)
-    Pass(create_graph, retain_graph, captures, useful).run(roots)
+    _pass(create_graph, retain_graph, captures, useful).run(roots)
     return [captures[place] for place in places]
 
 
@@ -345,4 +366,4 @@ def backward(
     if len(given) != len(tensors):
         raise ArgumentError(f"backward: {len(tensors)} tensors but {len(given)} grad_tensors; give one for each")
     roots = [(x, initial_gradient(x, gradient, "backward")) for x, gradient in zip(tensors, given, strict=True)]
-    Pass(create_graph, create_graph if retain_graph is None else retain_graph).run(roots)
+    _pass(create_graph, create_graph if retain_graph is None else retain_graph).run(roots)

@@ -20,6 +20,7 @@ from minidl.backend.devices import (
     quiet,
     set_current_gpu,
     set_default_device,
+    there,
     to_device,
     to_numpy,
 )
@@ -71,6 +72,7 @@ __all__ = [
     "set_default_dtype",
     "set_rng_state",
     "set_rng_states",
+    "there",
     "to_device",
     "to_numpy",
 ]

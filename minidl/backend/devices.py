@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import threading
 from collections import deque
+from collections.abc import Iterable
+from contextlib import nullcontext
 from types import ModuleType
 from typing import Any
 
@@ -83,22 +85,23 @@ class Device:
         return hash((self.type, self.index))
 
     def __enter__(self) -> Device:
-        check_available(self)
-        _chosen.devices.append(self)
+        there = on(self) if self.type == "gpu" else nullcontext()  # CuPy's own current device follows
+        there.__enter__()
+        _chosen.blocks.append((self, there))
         return self
 
-    def __exit__(self, *exception: object) -> None:
-        _chosen.devices.pop()
+    def __exit__(self, *exception: Any) -> None:
+        _chosen.blocks.pop()[1].__exit__(*exception)
 
 
 CPU = Device("cpu")
 
 
 class _Chosen(threading.local):
-    """The devices whose ``with`` blocks this thread is in, the innermost last."""
+    """The devices whose ``with`` blocks this thread is in, the innermost last, and CuPy's blocks of the same."""
 
     def __init__(self) -> None:
-        self.devices: list[Device] = []
+        self.blocks: list[tuple[Device, Any]] = []
 
 
 _chosen = _Chosen()
@@ -123,7 +126,7 @@ def default_device() -> Device:
     ----------
     ``torch.get_default_device``.
     """
-    return _chosen.devices[-1] if _chosen.devices else _default
+    return _chosen.blocks[-1][0] if _chosen.blocks else _default
 
 
 def set_default_device(device: Any) -> None:
@@ -263,6 +266,32 @@ def device_of(array: Any) -> Device:
     return CPU
 
 
+_NOWHERE_ELSE = nullcontext()
+
+
+def there(*arrays: Any) -> Any:
+    """Return a context manager in which CuPy works on the GPU of the first of ``arrays`` that is on one.
+
+    CuPy makes results on the GPU in use, wherever its operands are. With one GPU there is nothing to do.
+    """
+    if _count > 1:
+        for array in arrays:
+            array = getattr(array, "array", array)  # a tensor's
+            if isinstance(array, _cupy.ndarray):  # type: ignore[union-attr]
+                return _cupy.cuda.Device(array.device.id)  # type: ignore[union-attr]
+    return _NOWHERE_ELSE
+
+
+def elsewhere(arrays: Iterable[Any]) -> Any:
+    """Return what :func:`there` does if that is another GPU than the one in use, and else None."""
+    if _count > 1:
+        for array in arrays:
+            if isinstance(array, _cupy.ndarray):  # type: ignore[union-attr]
+                place = array.device.id
+                return None if place == _cupy.cuda.get_device_id() else _cupy.cuda.Device(place)  # type: ignore[union-attr]
+    return None
+
+
 def is_read_only(array: Any) -> bool:
     """Whether NumPy forbids to write to an array, or two elements of a CuPy array may lie in one place of memory.
 
@@ -270,6 +299,8 @@ def is_read_only(array: Any) -> bool:
     """
     if isinstance(array, np.ndarray):
         return not array.flags.writeable
+    if not array.size:
+        return False
     extent = array.itemsize
     for step, size in sorted((abs(step), size) for step, size in zip(array.strides, array.shape, strict=True)):
         if size > 1:

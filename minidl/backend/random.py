@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from minidl.backend.devices import CPU, Device, check_available, default_device
+from minidl.backend.devices import CPU, Device, check_available, gpu_count, gpu_in_use
 from minidl.errors import ArgumentError, DTypeError, StateError
 
 _seed: int | None = None
@@ -24,9 +24,11 @@ _generators: dict[Device, Any] = {}
 
 
 class _Own(threading.local):
-    """The generator that this thread draws from instead of the CPU's shared one."""
+    """What this thread draws from instead of the shared generators: one for the CPU, those for GPUs seeded by it."""
 
-    generator: np.random.Generator | None = None
+    def __init__(self) -> None:
+        self.generator: np.random.Generator | None = None
+        self.of_gpus: dict[Device, Any] = {}
 
 
 _own = _Own()
@@ -64,7 +66,7 @@ def manual_seed(seed: int) -> None:
     if seed < 0:
         raise ArgumentError(f"manual_seed: the seed must not be negative, got {seed}")
     if _own.generator is not None:
-        _own.generator = np.random.default_rng(seed)
+        _own.generator, _own.of_gpus = np.random.default_rng(seed), {}
         return
     _seed = seed
     _generators.clear()
@@ -183,8 +185,10 @@ def _restored_gpu(device: str, state: dict[str, int]) -> GPUGenerator:
 
 def generator(device: Device = CPU) -> Any:
     """Return the random generator of ``device``: ``numpy.random.Generator``, or :class:`GPUGenerator`."""
-    if _own.generator is not None and device.type == "cpu":
-        return _own.generator
+    if _own.generator is not None:
+        if device.type == "gpu" and device not in _own.of_gpus:
+            _own.of_gpus[device] = GPUGenerator(device, int(_own.generator.integers(2**63)))
+        return _own.generator if device.type == "cpu" else _own.of_gpus[device]
     found = _generators.get(device)
     if found is None:
         found = np.random.default_rng(_seed) if device.type == "cpu" else GPUGenerator(device, _seed)
@@ -214,17 +218,17 @@ def philox_state(device: Device, count: int) -> tuple[int, int]:
 
 @contextmanager
 def own_generator(rng: np.random.Generator) -> Iterator[None]:
-    """Let this thread's CPU random numbers, seeding included, come from and concern ``rng`` alone.
+    """Let this thread's random numbers, seeding included, come from and concern ``rng`` alone.
 
     A data loader gives each batch a generator of its own, so that neither the number of worker threads nor their
     timing changes what random transforms do.
     """
-    before = _own.generator
-    _own.generator = rng
+    before = _own.generator, _own.of_gpus
+    _own.generator, _own.of_gpus = rng, {}
     try:
         yield
     finally:
-        _own.generator = before
+        _own.generator, _own.of_gpus = before
 
 
 def get_rng_state() -> dict[str, Any]:
@@ -269,15 +273,13 @@ def set_rng_state(state: dict[str, Any]) -> None:
     generator().bit_generator.state = state
 
 
-def rng_states(*devices: Device) -> dict[str, Any]:
-    """Return where the random numbers of every device in use, and of ``devices``, are, by name; JSON can hold it."""
-    for device in (default_device(), *devices):
-        generator(device)
-    states = {"cpu": get_rng_state()}
-    for device, found in list(_generators.items()):
-        if device.type != "cpu":
-            states[str(device)] = found.get_state()
-    return states
+def rng_states() -> dict[str, Any]:
+    """Return where the random numbers of every device are, by the device's name; JSON can hold it.
+
+    Of the GPUs only once one was touched: asking for them would load CuPy.
+    """
+    gpus = [Device("gpu", i) for i in range(gpu_count())] if gpu_in_use() else []
+    return {"cpu": get_rng_state(), **{str(gpu): generator(gpu).get_state() for gpu in gpus}}
 
 
 def set_rng_states(states: dict[str, Any]) -> None:

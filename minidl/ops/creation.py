@@ -18,8 +18,8 @@ from minidl.backend import (
     default_dtype,
     device_of,
     is_array,
-    namespace,
     on,
+    there,
     to_device,
     to_numpy,
 )
@@ -99,9 +99,10 @@ def as_array(data: Any, dtype: Any = None, device: Any = None, copy: bool = True
         raise DTypeError(f"{name}: cannot make a tensor of {what}; expected numbers or booleans (nested lists of them)")
     wanted = as_dtype(dtype) if dtype is not None else as_dtype(data.dtype)
     moved = to_device(data, target) if target is not None else data
-    if moved.dtype != wanted:
-        return moved.astype(wanted)
-    return namespace(moved).array(moved) if copy and moved is data else moved
+    if moved.dtype == wanted and not (copy and moved is data):
+        return moved
+    with there(moved):
+        return moved.astype(wanted)  # a copy, if it has that dtype already
 
 
 def _leaves(data: Any) -> Any:
@@ -129,13 +130,15 @@ def make(array: Any, requires_grad: bool = False) -> Tensor:
     return out
 
 
-def build(function: str, *args: Any, device: Any = None, **kwargs: Any) -> Any:
+def build(function: str, *args: Any, device: Any = None, cast_to: Any = None) -> Any:
     """Call ``numpy.<function>``, or CuPy's on the GPU that ``device`` names; the default device if it is None."""
     place = default_device() if device is None else Device(device)
     if place.type == "cpu":
-        return getattr(np, function)(*args, **kwargs)
+        made = getattr(np, function)(*args)
+        return made if cast_to is None else made.astype(cast_to, copy=False)
     with on(place):
-        return getattr(cupy(), function)(*args, **kwargs)
+        made = getattr(cupy(), function)(*args)
+        return made if cast_to is None else made.astype(cast_to, copy=False)
 
 
 def as_shape(size: Any, name: str) -> tuple[int, ...]:
@@ -698,7 +701,7 @@ def arange(
         wanted = np.dtype(np.int64) if all(isinstance(x, int) for x in (start, end, step)) else default_dtype()
     else:
         wanted = as_dtype(dtype)
-    return make(build("arange", start, end, step, device=device).astype(wanted, copy=False), requires_grad)
+    return make(build("arange", start, end, step, device=device, cast_to=wanted), requires_grad)
 
 
 def _span(name: str, start: Any, end: Any, steps: Any) -> tuple[float, float, int]:
@@ -750,7 +753,7 @@ def linspace(
     """
     start, end, steps = _span("linspace", start, end, steps)
     wanted = default_dtype() if dtype is None else as_dtype(dtype)
-    return make(build("linspace", start, end, steps, device=device).astype(wanted, copy=False), requires_grad)
+    return make(build("linspace", start, end, steps, device=device, cast_to=wanted), requires_grad)
 
 
 @takes_tensors(stop="end", num="steps")
@@ -850,7 +853,7 @@ def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, 
     """
     rows, columns = as_shape((n, n if m is None else m), "eye")
     wanted = default_dtype() if dtype is None else as_dtype(dtype)
-    return make(build("eye", rows, columns, dtype=wanted, device=device), requires_grad)
+    return make(build("eye", rows, columns, device=device, cast_to=wanted), requires_grad)
 
 
 def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:

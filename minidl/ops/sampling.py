@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -13,16 +14,18 @@ from minidl.backend import (
     Device,
     GPUGenerator,
     as_dtype,
+    cupy,
     default_device,
     default_dtype,
     device_of,
     namespace,
+    on,
     to_device,
 )
 from minidl.backend import generator as generator_of
 from minidl.errors import ArgumentError, DeviceError, DTypeError, RangeError, ShapeError
 from minidl.ops.arguments import as_integer, sized, takes_tensors
-from minidl.ops.creation import as_array, as_shape, build, make
+from minidl.ops.creation import as_array, as_shape, make
 
 if TYPE_CHECKING:
     from minidl._tensor import Tensor
@@ -42,11 +45,11 @@ __all__ = [
 INT64, FLOAT32 = np.dtype(np.int64), np.dtype(np.float32)
 
 
-#: What fills an array on a GPU, by the name of what NumPy's generator calls it.
-FILL: dict[str, Callable[..., None]] = {
-    "random": kernels.fill_uniform,
-    "standard_normal": kernels.fill_normal,
-    "integers": kernels.fill_integers,
+#: What makes numbers of a GPU's random words, by the method of NumPy's generator that draws such numbers.
+FROM_WORDS: dict[str, Callable[..., Any]] = {
+    "random": kernels.uniform,
+    "standard_normal": kernels.normal,
+    "integers": kernels.integers,
 }
 
 
@@ -67,9 +70,11 @@ def draw(method: str, shape: tuple[int, ...], dtype: Any, device: Any, *args: An
                 f"the generator draws on {source.device}, the tensor is to be on {place}; give a generator of "
                 "that device, or one of the CPU, whose numbers are copied"
             )
-        found = build("empty", shape, drawn, device=place)
-        FILL[method](found, *source.take(kernels.blocks_for(found)), *args)
-        return found.astype(dtype, copy=False)
+        size = math.prod(shape)
+        counters = kernels.counters_for(size, drawn)
+        with on(place):
+            words = kernels.random_words(cupy(), counters, *source.take(counters))
+            return FROM_WORDS[method](words, drawn, *args)[:size].reshape(shape).astype(dtype, copy=False)
     drawn_there = np.asarray(getattr(source, method)(*args, size=shape, dtype=drawn), dtype)  # a number: as a scalar
     return drawn_there if place.type == "cpu" else to_device(drawn_there, place)
 

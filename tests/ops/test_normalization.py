@@ -55,17 +55,17 @@ def functional(name: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
 
 
 CASES = [
-    Case("standardize", training, [(4, 3), positive(3), (3,)], torch=their_training),
-    Case("standardize", training, [(2, 3, 2, 4), positive(3), (3,)], torch=their_training),
-    Case("standardize", training, [(2, 3, 5), positive(3)], torch=their_training),
-    Case("standardize", training, [(2, 3, 5)], torch=their_training),
+    Case("batch_norm", training, [(4, 3), positive(3), (3,)], torch=their_training),
+    Case("batch_norm", training, [(2, 3, 2, 4), positive(3), (3,)], torch=their_training),
+    Case("batch_norm", training, [(2, 3, 5), positive(3)], torch=their_training),
+    Case("batch_norm", training, [(2, 3, 5)], torch=their_training),
     Case(
-        "standardize",
+        "batch_norm",
         lambda x, b: training(x, None, b),
         [(2, 3, 5), (3,)],
         torch=lambda x, b: their_training(x, None, b),
     ),
-    Case("standardize", training, [(0, 3, 5), (3,), (3,)]),
+    Case("batch_norm", training, [(0, 3, 5), (3,), (3,)]),
     Case("mul", evaluation, [(4, 3), positive(3), (3,)], torch=their_evaluation),
     Case("mul", evaluation, [(2, 3, 2, 2), positive(3), (3,)], torch=their_evaluation),
     Case("mul", evaluation, [(2, 3, 2)], torch=their_evaluation),

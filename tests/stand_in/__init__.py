@@ -14,8 +14,6 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
-import numpy as np
-
 from minidl.backend import devices
 from tests.stand_in import api, arrays, functions, kernels, randoms, runtime, ufuncs
 
@@ -67,10 +65,11 @@ def _modules() -> dict[str, ModuleType]:
         DeviceSynchronized=runtime.DeviceSynchronized,
         allow_synchronize=runtime.allow_synchronize,
         empty_pinned=runtime.pinned,
-        errstate=np.errstate,
+        errstate=runtime.errstate,
         scatter_add=functions.scatter_add,
     )
-    modules = (cupy, cuda, cuda_runtime, fft, lib, tricks, linalg, random, cupyx)
+    products = _Module("cupy._core._routines_linalg", **runtime.PRODUCTS)
+    modules = (cupy, cuda, cuda_runtime, fft, lib, tricks, linalg, products, random, cupyx)
     return {module.__name__: module for module in modules}
 
 
@@ -103,3 +102,8 @@ def uninstall() -> None:
     for name, module in _installed.items():
         if sys.modules.get(name) is module:
             del sys.modules[name]
+
+
+def installed() -> bool:
+    """Whether ``import cupy`` finds the stand-in."""
+    return sys.modules.get("cupy") is _installed["cupy"]

@@ -101,11 +101,11 @@ class ndarray:  # noqa: N801
         self._device = runtime.local.device if base is None else base._device
         self._owns = owns and base is None
         if self._owns:
-            runtime.pools[self._device].take(host.nbytes)
+            runtime.allocators[0](host.nbytes)
 
     def __del__(self) -> None:
         if self._owns:
-            runtime.pools[self._device].give_back(self._host.nbytes)
+            runtime.pools[self._device]._give_back(self._host.nbytes)
 
     # ------------------------------------------------------------------ what it is
 

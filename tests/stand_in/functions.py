@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.stand_in import api
+from tests.stand_in import api, runtime
 from tests.stand_in.arrays import SCALARS, ndarray, operand, poisoned, unwrap, wrap
 from tests.stand_in.runtime import synchronize
 from tests.stand_in.ufuncs import Ufunc
@@ -56,13 +56,17 @@ def array(
     *,
     blocking: bool = False,
 ) -> ndarray:
+    if isinstance(obj, ndarray) and obj._device != runtime.local.device:  # CuPy copies from one GPU to the other
+        obj, copy = ndarray._of(obj._host.copy()), False
+    elif not isinstance(obj, ndarray) and blocking:
+        runtime.synchronize("a blocking copy to the device")
     if isinstance(obj, ndarray) and not copy and dtype in (None, obj.dtype) and obj.ndim >= ndmin:
         return obj
     return ndarray._of(np.array(on_host(obj), dtype, copy=True, order=order, ndmin=ndmin))  # type: ignore[call-overload]
 
 
 def asarray(a: Any, dtype: Any = None, order: Any = None, *, copy: Any = None, blocking: bool = False) -> ndarray:
-    return array(a, dtype, copy=bool(copy), order=order or "K")
+    return array(a, dtype, copy=bool(copy), order=order or "K", blocking=blocking)
 
 
 def ascontiguousarray(a: Any, dtype: Any = None) -> ndarray:
@@ -84,9 +88,10 @@ def get_array_module(*args: Any) -> ModuleType:
 
 
 def from_dlpack(array: Any, device: Any = None, copy: Any = None) -> ndarray:
-    if not isinstance(array, ndarray):
+    shared = array.__dlpack__()
+    if not isinstance(shared, ndarray):
         raise BufferError("the stand-in takes its own arrays alone")
-    return array[...]
+    return shared[...]
 
 
 def take(a: ndarray, indices: Any, axis: Any = None, out: Any = None) -> ndarray:

@@ -109,11 +109,11 @@ class MemoryPool:
         self._total = 0
         self._limit = 0
 
-    def take(self, nbytes: int) -> None:
+    def _take(self, nbytes: int) -> None:
         self._used += -(-nbytes // BLOCK) * BLOCK
         self._total = max(self._total, self._used)
 
-    def give_back(self, nbytes: int) -> None:
+    def _give_back(self, nbytes: int) -> None:
         self._used -= -(-nbytes // BLOCK) * BLOCK
 
     def used_bytes(self) -> int:
@@ -143,6 +143,19 @@ pools = [MemoryPool() for _ in range(DEVICES)]
 
 def get_default_memory_pool() -> MemoryPool:
     return pools[local.device]
+
+
+def malloc(size: int) -> None:
+    """Stand-in of the pool's ``malloc``: NumPy has the memory, only its size is counted."""
+    pools[local.device]._take(size)
+
+
+#: What each new array asks for memory.
+allocators: list[Any] = [malloc]
+
+
+def set_allocator(allocator: Any = None) -> None:
+    allocators[0] = allocator or malloc
 
 
 class PinnedMemoryPool:
@@ -251,17 +264,36 @@ CUDA: dict[str, Any] = {
     "PinnedMemoryPool": PinnedMemoryPool,
     "Stream": Stream,
     "alloc_pinned_memory": PinnedMemoryPointer,
+    "get_allocator": lambda: allocators[0],
     "get_current_stream": lambda device_id=-1: Stream.null,
     "get_device_id": lambda: local.device,
     "get_elapsed_time": get_elapsed_time,
     "get_local_runtime_version": lambda: 12090,
     "is_available": lambda: True,
-    "set_allocator": lambda allocator=None: None,
+    "set_allocator": set_allocator,
     "set_pinned_memory_allocator": lambda allocator=None: None,
     "runtime": SimpleNamespace(**RUNTIME),
 }
 
 
+@contextmanager
+def errstate(
+    *, divide: Any = None, over: Any = None, under: Any = None, invalid: Any = None, linalg: Any = None
+) -> Iterator[None]:
+    """Stand-in of ``cupyx.errstate``: CuPy never warns, so there is nothing to change."""
+    yield
+
+
 def pinned(shape: Any, dtype: Any = float, order: str = "C") -> np.ndarray:
     """Stand-in of ``cupyx.empty_pinned``."""
-    return np.empty(shape, dtype, order)  # type: ignore[call-overload]
+    nbytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    return np.ndarray(shape, dtype, PinnedMemoryPointer(nbytes), order=order)  # type: ignore[call-overload]
+
+
+#: What cuBLAS may compute float32 products in: names of ``cupy._core._routines_linalg``.
+compute_types: dict[np.dtype, int] = {}
+PRODUCTS: dict[str, Any] = {
+    "COMPUTE_TYPE_DEFAULT": 1,
+    "COMPUTE_TYPE_TF32": 7,
+    "set_compute_type": lambda dtype, compute_type: compute_types.update({np.dtype(dtype): compute_type}),
+}

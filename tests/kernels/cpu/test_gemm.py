@@ -16,7 +16,6 @@ from minidl.kernels.cpu import gemm, pool
 from minidl.kernels.cpu.vectors import ACCUMULATE, COLUMN_BIAS, RELU, ROW_BIAS
 
 RNG = np.random.default_rng(0)
-NR = {"float32": gemm.LINE // 4, "float64": gemm.LINE // 8}
 LAYOUTS = ("C", "F", "reversed", "gaps", "broadcast")
 
 
@@ -24,7 +23,9 @@ LAYOUTS = ("C", "F", "reversed", "gaps", "broadcast")
 def _threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     before = minidl.get_num_threads()
     monkeypatch.setattr(gemm, "LEAST_FLOPS", 1)  # small ones in parts too
+    gemm.plan.cache_clear()
     yield
+    gemm.plan.cache_clear()
     minidl.set_num_threads(before)
 
 
@@ -93,24 +94,35 @@ def test_random_configurations(data: st.DataObject) -> None:
     assert (gemm.affine(x, y, bias, relu=True) == np.maximum(plain, 0)).all()
 
 
-@pytest.mark.parametrize("blocks", [(64, 14, 32), (4096, 1000, 4096)])
-def test_blocks_change_nothing_but_rounding(monkeypatch: pytest.MonkeyPatch, blocks: tuple[int, int, int]) -> None:
-    monkeypatch.setattr(gemm, "STEPS_BYTES", blocks[0])
-    monkeypatch.setattr(gemm, "MC", blocks[1])
-    monkeypatch.setattr(gemm, "NC", blocks[2])
+@pytest.mark.parametrize(
+    "constants",
+    [
+        {"STEPS_BYTES": 64, "PANELS": 1},
+        {"STEPS_BYTES": 4096, "PANELS": 100},
+        {"FEW": 0, "MANY_PANELS": 0, "CLASH": 1},  # both factors packed
+        {"FEW": 1000, "MANY_PANELS": 1000, "PAGES": 1},  # neither
+    ],
+)
+def test_blocks_change_nothing_but_rounding(monkeypatch: pytest.MonkeyPatch, constants: dict[str, int]) -> None:
+    for name, value in constants.items():
+        monkeypatch.setattr(gemm, name, value)
     for dtype in ("float32", "float64"):
-        x, y, bias = (RNG.standard_normal(shape).astype(dtype) for shape in ((75, 203), (203, 130), (130,)))
-        agrees(gemm.affine(x, y, bias), x, y, bias)
+        for layout in LAYOUTS:
+            x, y = laid_out((75, 203), dtype, layout), laid_out((203, 130), dtype, layout)
+            bias = RNG.standard_normal(130).astype(dtype)
+            agrees(gemm.affine(x, y, bias), x, y, bias)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_threads_change_no_bit(dtype: str) -> None:
-    x, y = RNG.standard_normal((150, 700)).astype(dtype), RNG.standard_normal((700, 170)).astype(dtype)
-    results = []
-    for count in (1, 2, 3, 5):
-        minidl.set_num_threads(count)
-        results.append(gemm.matmul(x, y))
-    assert all(result.tobytes() == results[0].tobytes() for result in results)
+    for rows in (150, 20):
+        x, y = RNG.standard_normal((rows, 700)).astype(dtype), RNG.standard_normal((700, 170)).astype(dtype)
+        for right in (y, np.asfortranarray(y)):
+            results = []
+            for count in (1, 2, 3, 5):
+                minidl.set_num_threads(count)
+                results.append(gemm.matmul(x, right))
+            assert all(result.tobytes() == results[0].tobytes() for result in results)
 
 
 @pytest.mark.parametrize(
@@ -144,6 +156,13 @@ def test_fields_of_records_and_other_odd_strides() -> None:
     agrees(gemm.matmul(x, x.T), x, x.T)
 
 
+def between(a: np.ndarray, margin: int = 64) -> np.ndarray:
+    """Return a contiguous copy with nan before and behind it."""
+    memory = np.full(a.size + 2 * margin, np.nan, a.dtype)
+    memory[margin:-margin] = a.ravel()
+    return memory[margin:-margin].reshape(a.shape)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("sizes", [(1, 1, 1), (5, 7, 3), (14, 16, 32), (15, 17, 33), (60, 300, 70), (2, 500, 100)])
 def test_nothing_outside_is_touched(sizes: tuple[int, int, int], dtype: str) -> None:
@@ -157,10 +176,10 @@ def test_nothing_outside_is_touched(sizes: tuple[int, int, int], dtype: str) -> 
     inner, other = x[margin:-margin].reshape(M, K), y[margin:-margin].reshape(K, N)
     for count in (1, 2):
         minidl.set_num_threads(count)
-        for left, right in ((inner, other), (inner.T.copy().T, other.T.copy().T)):
+        for left, right in ((inner, other), (between(inner.T).T, between(other.T).T)):
             out = memory[margin:-margin].reshape(M, N)
             out[...] = poison
-            gemm.product(left, right, out, gemm.ONE, gemm.ONE, 0, out)
+            gemm.product(left, right, out)
             agrees(out, left, right)
             assert (memory[:margin] == poison).all()
             assert (memory[-margin:] == poison).all()
@@ -188,7 +207,7 @@ def test_parts_write_only_their_own_outputs() -> None:
 def test_modes_of_the_store() -> None:
     assert len({ACCUMULATE, ROW_BIAS, COLUMN_BIAS, RELU}) == 4
     x, y, out = np.ones((3, 4), "f4"), np.ones((4, 5), "f4"), np.full((3, 5), 10, "f4")
-    gemm.product(x, y, out, gemm.ONE, gemm.ONE, ROW_BIAS, np.arange(3, dtype="f4"))
+    gemm.product(x, y, out, mode=ROW_BIAS, bias=np.arange(3, dtype="f4"))
     assert (out == 4 + np.arange(3)[:, None]).all()
 
 
