@@ -137,8 +137,10 @@ matmul = either(reference.matmul, "gemm", large_product)
 
 # NumPy's normalisation makes a dozen passes: on one thread 32 x 32 x 26 x 26 took 2.7 ms forward and 13.5 backward, the
 # compiled kernel 0.7 and 0.9; with channels last 8.1 and 23.8, and 1.6 and 3.2.
-batch_norm = either(reference.batch_norm, "normalization", lambda x, *rest: x.size >= LEAST_PIXELS)
-batch_norm_grad = either(reference.batch_norm_grad, "normalization", lambda grad, *rest: grad.size >= LEAST_PIXELS)
+batch_norm = either(reference.batch_norm, "normalization", lambda x, *rest: x.size >= LEAST_PIXELS, gpu="normalization")
+batch_norm_grad = either(
+    reference.batch_norm_grad, "normalization", lambda grad, *rest: grad.size >= LEAST_PIXELS, gpu="normalization"
+)
 
 # On the CPU, these are a few calls of NumPy on arrays that the cache holds; a GPU pays a launch for each.
 softmax = either(reference.softmax, gpu="losses")
