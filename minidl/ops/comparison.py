@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from minidl.autograd import Operation, Variable
-from minidl.backend import is_array
+from minidl.backend import is_array, there
 from minidl.errors import DTypeError, MiniDLError
 from minidl.ops.creation import as_array
 
@@ -540,7 +540,8 @@ def equal(x: Any, y: Any) -> bool:
     ``numpy.array_equal``, ``torch.equal``.
     """
     x, y = operand(x, "equal"), operand(y, "equal")
-    return x.shape == y.shape and bool((x == y).all())
+    with there(x):
+        return x.shape == y.shape and bool((x == y).all())
 
 
 array_equal = equal

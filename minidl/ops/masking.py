@@ -10,7 +10,7 @@ import numpy as np
 
 from minidl import kernels
 from minidl.autograd import Operation, Variable, update
-from minidl.backend import as_dtype, device_of, namespace, philox_state
+from minidl.backend import as_dtype, device_of, namespace, philox_state, there
 from minidl.errors import ArgumentError, DTypeError, ShapeError
 from minidl.ops.arguments import takes_tensors
 from minidl.ops.sampling import uniform_array
@@ -59,9 +59,10 @@ def drop(name: str, x: Any, shape: tuple[int, ...], p: float, inplace: bool, gen
         key = philox_state(device_of(array), blocks) if generator is None else generator.take(blocks)
         y = Dropout.apply(x, p=p, key=key)
         return update(x, y, name) if inplace else y
-    mask = kept(x, shape, p, generator).astype(x.dtype)
-    if p < 1:
-        mask *= 1 / (1 - p)
+    with there(x):
+        mask = kept(x, shape, p, generator).astype(x.dtype)
+        if p < 1:
+            mask *= 1 / (1 - p)
     y = x * mask
     return update(x, y, name) if inplace else y
 

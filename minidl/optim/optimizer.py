@@ -23,7 +23,8 @@ from minidl.autograd import Variable, enable_grad
 from minidl.backend import device_of, is_array, namespace, quiet, to_device, to_numpy
 from minidl.errors import ArgumentError, DTypeError, GradError, StateError
 from minidl.kernels.dispatch import launchable, load, load_gpu, usable
-from minidl.optim.buckets import BLOCK, SETTLING, Plan, decays, settle
+from minidl.optim import buckets
+from minidl.optim.buckets import Plan, decays, settle
 
 if TYPE_CHECKING:
     from minidl._tensor import Tensor
@@ -364,13 +365,13 @@ class Optimizer:
         coupled, shrink = decays(group)
         reads = coupled or self.reads_parameter
         size = p.size
-        if xp is np and size > BLOCK and p.flags.c_contiguous and g.flags.c_contiguous:
+        if xp is np and size > buckets.BLOCK and p.flags.c_contiguous and g.flags.c_contiguous:
             p, g = p.reshape(-1), g.reshape(-1)
             slots = [x.reshape(-1) for x in slots]
-            scratch = self._scratch_arrays(xp, p, BLOCK)
-            for start in range(0, size, BLOCK):
-                at = slice(start, start + BLOCK)
-                n = min(BLOCK, size - start)
+            scratch = self._scratch_arrays(xp, p, buckets.BLOCK)
+            for start in range(0, size, buckets.BLOCK):
+                at = slice(start, start + buckets.BLOCK)
+                n = min(buckets.BLOCK, size - start)
                 block = p[at]
                 delta = self._delta(
                     group,
@@ -390,7 +391,7 @@ class Optimizer:
             if shrink != 1:
                 p *= shrink
             p -= delta
-        if state["step"] % SETTLING == 0:
+        if state["step"] % buckets.SETTLING == 0:
             settle(xp, slots)
         param.bump()
 

@@ -210,7 +210,8 @@ class _Stream(Source):
     def _tensor(self, x: Any) -> Any:
         if isinstance(x, Variable) and (self.device == CPU or device_of(x.array) == self.device):
             return x
-        return wrap(to_device(plain(x, self.name), self.device))
+        # a loader with pin_memory makes each batch anew: nobody writes to it while the GPU copies
+        return wrap(to_device(plain(x, self.name), self.device, non_blocking=True))
 
     def _drawn(self, batches: Iterable[Any], rng: np.random.Generator | None) -> Iterator[Any]:
         """Yield what ``batches`` has, with random numbers drawn from ``rng`` alone."""

@@ -37,6 +37,12 @@ MOST_THREADS, MOST_SHARED = 1024, 48 * 1024
 MOST_BLOCK, MOST_GRID = (1024, 1024, 64), (2**31 - 1, 65535, 65535)
 
 
+@functools.cache
+def array_type(element: Any, length: int) -> Any:
+    """Return the type of a C array. Each is made once: a type is in cycles with itself, and would be left over."""
+    return element * length
+
+
 class KernelError(RuntimeError):
     """A launch that a GPU would refuse, or would run into undefined behaviour."""
 
@@ -58,6 +64,7 @@ class RawKernel:
 
     def __init__(self, code: str, name: str, options: Sequence[str] = (), backend: str = "nvrtc") -> None:
         self.code, self.name, self.options = code, name, tuple(options)
+        self.entry = f"launch_{name}"  # made once: Python keeps the names of attributes that were looked up
         self.parameters = parameters(code, name)
         self.real = dict(o[2:].split("=", 1) for o in self.options if o.startswith("-D")).get("REAL", "float")
         self.most_threads = launch_bounds(code, name) or MOST_THREADS
@@ -79,9 +86,9 @@ class RawKernel:
         memory = Memory(library)
         try:
             values = [self._value(i, argument, memory) for i, argument in enumerate(args)]
-            pointers = (ctypes.c_void_p * len(values))(*(value.ctypes.data for value in values))
+            pointers = array_type(ctypes.c_void_p, len(values))(*(value.ctypes.data for value in values))
             shared = memory.reserve(shared_mem)
-            launch = getattr(library, f"launch_{self.name}")
+            launch = getattr(library, self.entry)
             failed = launch(pointers, extents, shared, shared_mem, self.uses_fibers, self.descending)
             if not failed:
                 memory.copy_back()
@@ -102,7 +109,7 @@ class RawKernel:
             raise KernelError(f"{self.name}: a block of {block} threads; this kernel takes {self.most_threads}")
         if shared > MOST_SHARED:
             raise KernelError(f"{self.name}: {shared} bytes of shared memory; a block has {MOST_SHARED}")
-        return (ctypes.c_uint * 6)(*grid, *block)
+        return array_type(ctypes.c_uint, 6)(*grid, *block)
 
     def _value(self, i: int, argument: Any, memory: Memory) -> np.ndarray:
         """Return an array of one element: a number as the kernel reads it, or the address of a guarded copy."""

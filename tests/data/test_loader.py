@@ -103,8 +103,8 @@ def test_tensor_dataset_takes_the_fast_path_with_the_same_result(monkeypatch):
         assert len(found) == len(expected)
         for (a, b), (c, d) in zip(found, expected, strict=True):
             assert (a.dtype, b.dtype) == (c.dtype, d.dtype) == (np.float32, np.int64)
-            np.testing.assert_array_equal(a.array, c.array)
-            np.testing.assert_array_equal(b.array, d.array)
+            np.testing.assert_array_equal(a.numpy(force=True), c.numpy(force=True))
+            np.testing.assert_array_equal(b.numpy(force=True), d.numpy(force=True))
 
 
 class CountingWrap:
