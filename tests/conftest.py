@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 
 import minidl
+from minidl.backend import devices, random
 from tests import stand_in
+from tests.stand_in import runtime
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -90,3 +92,28 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "case" in metafunc.fixturenames and hasattr(metafunc.module, "CASES"):
         cases = metafunc.module.CASES
         metafunc.parametrize("case", cases, ids=[f"{i}-{case.op}" for i, case in enumerate(cases)])
+
+
+@pytest.fixture
+def gpus(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Two pretend GPUs: CuPy is the stand-in during a test; everything about GPUs is as before after it."""
+    installed = stand_in.installed()
+    stand_in.install()
+    for owner, name, value in [
+        (devices, "_cupy", None),
+        (devices, "_count", 0),
+        (devices, "_current", 0),
+        (devices, "_default", devices.CPU),
+        (random, "_generators", {}),
+        (minidl.gpu, "_peaks", {}),
+        (runtime, "allocators", [runtime.malloc]),
+        (runtime, "compute_types", {}),
+    ]:
+        monkeypatch.setattr(owner, name, value)
+    devices._in_flight.clear()
+    runtime.synchronizations.clear()
+    minidl.zeros(0, device="gpu")
+    yield
+    monkeypatch.undo()
+    if not installed:
+        stand_in.uninstall()

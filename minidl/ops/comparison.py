@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from minidl.autograd import Operation, Variable
-from minidl.backend import CPU, device_of, gpu_in_use, is_array
+from minidl.backend import CPU, device_of, gpu_in_use, is_array, there
 from minidl.errors import DeviceError, DTypeError, MiniDLError
 from minidl.ops.creation import as_array
 
@@ -543,10 +543,11 @@ def equal(x: Any, y: Any) -> bool:
     x, y = operand(x, "equal"), operand(y, "equal")
     if gpu_in_use() and device_of(x) != device_of(y):
         if tensors:
-            here, there = device_of(x), device_of(y)
-            raise DeviceError(f"equal: one tensor lives on {here}, the other on {there}; move one: y.to('{here}')")
+            first, second = device_of(x), device_of(y)
+            raise DeviceError(f"equal: one tensor lives on {first}, the other on {second}; move one: y.to('{first}')")
         x, y = (as_array(a, device=CPU, copy=False, name="equal") for a in (x, y))
-    return x.shape == y.shape and bool((x == y).all())
+    with there(x):
+        return x.shape == y.shape and bool((x == y).all())
 
 
 array_equal = equal
