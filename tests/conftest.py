@@ -15,6 +15,7 @@ import pytest
 import minidl
 from minidl.backend import devices, random
 from tests import stand_in
+from tests.cuda_on_cpu import executor
 from tests.stand_in import runtime
 
 
@@ -37,6 +38,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Choose the device before the tests are collected: some make tensors as they are imported."""
     if config.getoption("device") == "strict":
         stand_in.install()
+        if executor.COMPILER is None:
+            os.environ["MINIDL_KERNELS"] = "reference"  # no g++, which runs CUDA C on the CPU
     minidl.set_default_device(default_device(config))
 
 

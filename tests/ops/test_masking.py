@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import minidl
+from minidl.autograd import OPERATIONS
 from minidl.errors import ArgumentError, DTypeError, ShapeError
 from tests.ops.harness import (  # noqa: F401
     Case,
@@ -26,6 +27,7 @@ def seeded(function: Any, *args: Any, **kwargs: Any) -> Any:
 
 
 CASES = [
+    Case("dropout", lambda x: OPERATIONS["dropout"].apply(x, p=0.3, key=(7, 2)), [(4, 5)]),
     Case("mul", seeded(minidl.dropout, 0.3), [(4, 5)]),
     Case("mul", seeded(minidl.dropout, 1), [(4, 5)]),
     Case("mul", seeded(minidl.dropout), [()]),

@@ -132,3 +132,13 @@ def test_the_json_is_of_the_cupy_that_is_installed() -> None:
     if installed["version"] != api.VERSION:
         pytest.skip(f"the JSON is of CuPy {api.VERSION}, {installed['version']} is installed: run dump_api.py")
     assert installed["surface"] == api.SURFACE
+
+
+def test_at_most_ten_tests_are_left_out_on_a_gpu() -> None:
+    marks = [
+        path.name
+        for path in (ROOT.parent / "tests").rglob("test_*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.mark.cpu_only"
+    ]
+    assert len(marks) <= 10, marks
