@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 import minidl
-from minidl import gpu
 from minidl.backend import devices, random
 from tests import stand_in
 from tests.stand_in import runtime
@@ -99,7 +98,7 @@ def gpus(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         (devices, "_current", 0),
         (devices, "_default", devices.CPU),
         (random, "_generators", {}),
-        (gpu, "_peaks", {}),
+        (minidl.gpu, "_peaks", {}),
         (runtime, "allocators", [runtime.malloc]),
         (runtime, "compute_types", {}),
     ]:
