@@ -299,6 +299,8 @@ def is_read_only(array: Any) -> bool:
     """
     if isinstance(array, np.ndarray):
         return not array.flags.writeable
+    if not array.size:
+        return False
     extent = array.itemsize
     for step, size in sorted((abs(step), size) for step, size in zip(array.strides, array.shape, strict=True)):
         if size > 1:

@@ -62,7 +62,7 @@ def test_gradients_do_not_share_memory() -> None:
         lambda x: x.data,
         lambda x: x.array,
         lambda x: x.detach().numpy(),
-        lambda x: minidl.from_numpy(x.array),
+        lambda x: minidl.from_dlpack(x.detach()),
         lambda x: minidl.as_tensor(x.array),
     ],
 )

@@ -14,8 +14,6 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
-import numpy as np
-
 from minidl.backend import devices
 from tests.stand_in import api, arrays, functions, kernels, randoms, runtime, ufuncs
 
@@ -67,7 +65,7 @@ def _modules() -> dict[str, ModuleType]:
         DeviceSynchronized=runtime.DeviceSynchronized,
         allow_synchronize=runtime.allow_synchronize,
         empty_pinned=runtime.pinned,
-        errstate=np.errstate,
+        errstate=runtime.errstate,
         scatter_add=functions.scatter_add,
     )
     products = _Module("cupy._core._routines_linalg", **runtime.PRODUCTS)

@@ -105,7 +105,7 @@ class ndarray:  # noqa: N801
 
     def __del__(self) -> None:
         if self._owns:
-            runtime.pools[self._device].give_back(self._host.nbytes)
+            runtime.pools[self._device]._give_back(self._host.nbytes)
 
     # ------------------------------------------------------------------ what it is
 

@@ -99,8 +99,8 @@ def test_random_configurations(data: st.DataObject) -> None:
     [
         {"STEPS_BYTES": 64, "PANELS": 1},
         {"STEPS_BYTES": 4096, "PANELS": 100},
-        {"FEW": 0, "MANY_PANELS": 0, "CLASH": 1},  # both factors packed
-        {"FEW": 1000, "MANY_PANELS": 1000, "PAGES": 1},  # neither
+        {"FEW": 0, "TURNED": 0, "MANY_PANELS": 0},  # both factors packed
+        {"FEW": 1000, "TURNED": 100, "MANY_PANELS": 1000, "PAGES": 1},  # neither
     ],
 )
 def test_blocks_change_nothing_but_rounding(monkeypatch: pytest.MonkeyPatch, constants: dict[str, int]) -> None:
@@ -123,6 +123,20 @@ def test_threads_change_no_bit(dtype: str) -> None:
                 minidl.set_num_threads(count)
                 results.append(gemm.matmul(x, right))
             assert all(result.tobytes() == results[0].tobytes() for result in results)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("sizes", [(9, 1300, 70), (70, 1300, 9), (50, 1300, 70), (75, 1300, 70)])
+def test_layouts_change_no_bit(sizes: tuple[int, int, int], dtype: str) -> None:
+    """Which factor is packed, and how many steps at once, depends on strides; the order of the sums does not."""
+    M, K, N = sizes
+    x, y = RNG.standard_normal((M, K)).astype(dtype), RNG.standard_normal((K, N)).astype(dtype)
+    wide = np.ones((K, 3000), dtype)
+    wide[:, 5 : N + 5] = y
+    want = gemm.matmul(x, y).tobytes()
+    for left in (x, np.asfortranarray(x)):
+        for right in (y, np.asfortranarray(y), wide[:, 5 : N + 5]):
+            assert gemm.matmul(left, right).tobytes() == want
 
 
 @pytest.mark.parametrize(
@@ -231,5 +245,7 @@ def test_large_products_of_the_engine_run_compiled(monkeypatch: pytest.MonkeyPat
 def test_small_or_mixed_products_are_numpys() -> None:
     assert not kernels.large_product(np.ones((32, 128), "f4"), np.ones((128, 10), "f4"))
     assert not kernels.large_product(np.ones((1, 4096), "f4"), np.ones((4096, 4096), "f4"))
+    assert not kernels.large_product(np.ones((4096, 4096), "f4"), np.ones((4096, 1), "f4"))
     assert not kernels.large_product(np.ones((256, 256), "f4"), np.ones((256, 256), "f8"))
+    assert kernels.large_product(np.ones((2, 1024), "f4"), np.ones((1024, 1024), "f4"))
     assert kernels.large_product(np.ones((256, 256), "f4"), np.ones((256, 256), "f4"))

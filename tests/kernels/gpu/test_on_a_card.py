@@ -12,7 +12,7 @@ import pytest
 
 from minidl.backend import devices
 from minidl.errors import DeviceError
-from tests.kernels.gpu.test_planted_faults import FAULTS
+from tests.kernels.gpu.faults import collect
 
 pytestmark = pytest.mark.gpu
 
@@ -34,10 +34,13 @@ def _cupy(request: pytest.FixtureRequest) -> Iterator[None]:
 
 def checks() -> dict[str, Callable[[], None]]:
     """Return one check for each kernel that has faults."""
-    return {fault.kernel: fault.check for fault in FAULTS}
+    return {fault.kernel: fault.check for fault in collect()}
 
 
-@pytest.mark.parametrize("kernel", checks())
+CHECKS = checks()
+
+
+@pytest.mark.parametrize("kernel", CHECKS)
 def test_kernel(kernel: str) -> None:
     assert not sys.modules["cupy"].__version__.endswith("stand.in")
-    checks()[kernel]()
+    CHECKS[kernel]()

@@ -3,29 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
-import pkgutil
-from pathlib import Path
 
 import pytest
 
 from minidl.kernels.gpu import launcher
 from tests.cuda_on_cpu.executor import KernelError, kernels_of, thread_order
-from tests.kernels import gpu
-from tests.kernels.gpu.harness import Fault, has_barrier, planted
+from tests.kernels.gpu.faults import collect
+from tests.kernels.gpu.harness import Fault, change, has_barrier, planted
 
 LEAST = 3  # faults of each kernel
-
-
-def collect() -> list[Fault]:
-    """Return the faults of all test files of this folder."""
-    faults: list[Fault] = []
-    for module in pkgutil.iter_modules([str(Path(gpu.__file__).parent)]):
-        if module.name.startswith("test_") and module.name != Path(__file__).stem:
-            faults += getattr(importlib.import_module(f"{gpu.__name__}.{module.name}"), "FAULTS", [])
-    return faults
-
-
 FAULTS = collect()
 
 
@@ -43,6 +29,14 @@ def test_a_fault_is_noticed(fault: Fault, request: pytest.FixtureRequest) -> Non
         noticed.append(descending)
         break
     assert noticed
+
+
+def test_every_fault_changes_its_kernel() -> None:
+    """A text that is gone from a kernel would otherwise pass for a fault that was noticed."""
+    for fault in FAULTS:
+        file, name = fault.kernel.split(":")
+        source = launcher.read(file)
+        assert change(source, name, fault.old, fault.new) != source
 
 
 def test_every_kernel_has_faults() -> None:
