@@ -2,7 +2,7 @@
 
 Unfolding writes and reads each window once for all filters, so it pays where these are many: a product of K filters
 does K / 4 operations for each byte of the windows. For fewer, a kernel fetches windows straight out of the images. For
-very few (depthwise, a classroom's first layer) most of that kernel's tile would be idle: each output pixel has a thread.
+very few (depthwise, a first layer) most of that kernel's tile would be idle: each output pixel has a thread.
 
 Shapes: N batch, C channels in, K channels out, H W image, R S kernel, OH OW output, G groups.
 
