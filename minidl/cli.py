@@ -18,7 +18,7 @@ from typing import Any
 
 from minidl import gpu as gpus
 from minidl import kernels
-from minidl.backend import Device, cupy, default_device, drivers
+from minidl.backend import Device, check_available, cupy, default_device, drivers
 from minidl.errors import DataError, DeviceError, MiniDLError, NumericalWarning, StateError
 from minidl.examples import EXAMPLES
 from minidl.examples.report import Example, Report, aligned, results
@@ -169,6 +169,7 @@ def reproduce(arguments: argparse.Namespace) -> None:
         print(aligned(rows))
         return
     device = default_device() if arguments.device is None else Device(arguments.device)
+    check_available(device)
     check_writable(arguments.out)
     reports = []
     with warnings_as_lines(), device:

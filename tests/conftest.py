@@ -64,6 +64,13 @@ def gpu(request: pytest.FixtureRequest) -> Iterator[minidl.device]:
 
 
 @pytest.fixture
+def cpu() -> Iterator[None]:
+    """For tests of what only the CPU has: memory shared with NumPy, and checks of values, which a GPU is spared."""
+    with minidl.device("cpu"):
+        yield
+
+
+@pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)
 

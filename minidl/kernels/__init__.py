@@ -140,8 +140,10 @@ matmul = either(reference.matmul, "gemm", large_product)
 
 # NumPy's normalisation makes a dozen passes: on one thread 32 x 32 x 26 x 26 took 2.7 ms forward and 13.5 backward, the
 # compiled kernel 0.7 and 0.9; with channels last 8.1 and 23.8, and 1.6 and 3.2.
-batch_norm = either(reference.batch_norm, "normalization", lambda x, *rest: x.size >= LEAST_PIXELS)
-batch_norm_grad = either(reference.batch_norm_grad, "normalization", lambda grad, *rest: grad.size >= LEAST_PIXELS)
+batch_norm = either(reference.batch_norm, "normalization", lambda x, *rest: x.size >= LEAST_PIXELS, gpu="normalization")
+batch_norm_grad = either(
+    reference.batch_norm_grad, "normalization", lambda grad, *rest: grad.size >= LEAST_PIXELS, gpu="normalization"
+)
 
 # Softmax and its kin: a pass of NumPy's for each operation, or one visit to each row. On one thread, cross entropy and
 # its gradient took 91 us for 128 x 128 scores and 7.9 ms for 256 x 4096, the compiled kernel 30 us and 1.4 ms.

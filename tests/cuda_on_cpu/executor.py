@@ -29,7 +29,7 @@ HEADER = Path(__file__).with_name("cuda_on_cpu.h")
 COMPILER = shutil.which("g++")
 # traps: an index past the end of an array whose length is known, a signed overflow, a shift or division gone wrong
 CHECKS = "-fsanitize=bounds,signed-integer-overflow,shift,integer-divide-by-zero"
-FLAGS = ("-O1", "-std=c++17", "-shared", "-fPIC", "-fvisibility=hidden", "-w", "-U_FORTIFY_SOURCE", CHECKS)
+FLAGS = ("-O2", "-std=c++17", "-shared", "-fPIC", "-fvisibility=hidden", "-w", "-U_FORTIFY_SOURCE", CHECKS)
 FLAGS += ("-fsanitize-undefined-trap-on-error", "-Wl,-Bsymbolic")
 BARRIERS = re.compile(r"\b__(syncthreads|syncwarp|shfl\w*_sync)\b")
 

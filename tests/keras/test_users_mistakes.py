@@ -302,7 +302,7 @@ OWN: list[Mistake] = [
         "with minidl's functions",
     ),
 ]
-VALUES = (r"label -1 .* 0 to 2", "labels are the numbers of classes")
+VALUES = [message for _, _, message in SHAPES if message.startswith("label")]
 ALL = [*SHAPES, *INPUTS, *NAMES, *NUMBERS, *DATA, *STATES, *OWN]
 
 
