@@ -49,7 +49,7 @@ class SimpleCNN(nn.Module):
 def digits(split: str) -> TensorDataset:
     """Return the digits of a split, with a border of two pixels: (1, 32, 32) each."""
     mnist = datasets.mnist(split)
-    return TensorDataset(Pad(2)(mnist.data), mnist.targets)
+    return TensorDataset(Pad(2)(mnist.data.numpy()), mnist.targets)
 
 
 @minidl.no_grad()

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from minidl import keras, nn, ops, optim
+from minidl.backend import Device
 from minidl.optim.keras_rules import KerasSGD
 
 __all__ = ["warm_up"]
@@ -27,7 +28,8 @@ def warm_up() -> Iterator[tuple[str, float]]:
         ("optimizers", step_optimizers),
     ):
         start = time.perf_counter()
-        train()
+        with Device("cpu"):
+            train()
         yield name, time.perf_counter() - start
 
 

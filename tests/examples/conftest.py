@@ -10,7 +10,7 @@ from minidl.data import TensorDataset
 from minidl.examples import simple_cnn
 from minidl.keras.datasets import mnist
 
-TRAIN, TEST = 96, 60
+TRAIN, TEST = 64, 40
 STEPS = TRAIN // 32
 
 

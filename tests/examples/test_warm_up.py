@@ -6,12 +6,14 @@ import pytest
 
 pytest.importorskip("numba")
 
+import minidl
 from minidl.examples import warm_up
 from minidl.kernels.cpu import losses, normalization, optimizers
 
 
 def test_every_rule_of_an_optimizer_is_compiled() -> None:
-    warm_up.step_optimizers()
+    with minidl.device("cpu"):
+        warm_up.step_optimizers()
     rules = [getattr(optimizers, f"{name}_share") for name in optimizers.__all__]
     assert rules
     assert all(rule.signatures for rule in rules)
