@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 import minidl
-from minidl import gpu
 from minidl.backend import devices, random
 from tests import stand_in
 from tests.stand_in import runtime
@@ -65,6 +64,13 @@ def gpu(request: pytest.FixtureRequest) -> Iterator[minidl.device]:
 
 
 @pytest.fixture
+def cpu() -> Iterator[None]:
+    """For tests of what only the CPU has: memory shared with NumPy, and checks of values, which a GPU is spared."""
+    with minidl.device("cpu"):
+        yield
+
+
+@pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)
 
@@ -99,7 +105,7 @@ def gpus(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         (devices, "_current", 0),
         (devices, "_default", devices.CPU),
         (random, "_generators", {}),
-        (gpu, "_peaks", {}),
+        (minidl.gpu, "_peaks", {}),
         (runtime, "allocators", [runtime.malloc]),
         (runtime, "compute_types", {}),
     ]:

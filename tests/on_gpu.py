@@ -14,10 +14,8 @@ from tests.cuda_on_cpu import executor
 @contextlib.contextmanager
 def found(config: pytest.Config) -> Iterator[None]:
     """Have minidl find the stand-in for a while, unless it found CuPy before."""
-    if config.getoption("device") != "gpu" and executor.COMPILER is None:
+    device = config.getoption("device")
+    if device != "gpu" and executor.COMPILER is None:
         pytest.skip("g++ is not installed: it runs CUDA C on the CPU")
-    if config.getoption("device") != "cpu":
-        yield
-        return
-    with stand_in.in_use():
+    with stand_in.in_use() if device == "cpu" else contextlib.nullcontext():
         yield

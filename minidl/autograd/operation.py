@@ -425,7 +425,10 @@ class Operation:
         if mine is not theirs and mine.base is not theirs:
             # a copy has no base; a view's may be its base's base, or (of broadcast_to, as_strided) no array at all
             whole = mine.base
-            if whole is None or (whole is not theirs.base and not namespace(mine).may_share_memory(mine, theirs)):
+            if whole is None and type(mine) is np.ndarray:
+                return
+            # (of what as_strided makes, CuPy keeps no base at all)
+            if (whole is None or whole is not theirs.base) and not namespace(mine).may_share_memory(mine, theirs):
                 return
         if mine is theirs:
             result.array = mine[...]

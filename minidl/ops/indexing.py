@@ -319,7 +319,8 @@ class PutAdd(_Indexed):
         if all(a.dtype.kind == "b" for a in arrays):
             out[resolve(index, arrays)] = x  # no position comes twice
             return out
-        # adding at flat positions is the fast path of NumPy's add.at, and one kernel of CuPy's
+        # adding at flat positions is the fast path of NumPy's add.at, and one kernel of CuPy's, which adds by atomics:
+        # where a position comes twice on a GPU, the order, and so the last bit, may change from run to run
         flat = xp.arange(out.size).reshape(shape)[resolve(index, arrays)]
         xp.add.at(out.reshape(-1), flat.reshape(-1), xp.broadcast_to(x, flat.shape).reshape(-1))
         return out

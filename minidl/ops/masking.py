@@ -10,7 +10,7 @@ import numpy as np
 
 from minidl import kernels
 from minidl.autograd import Operation, Variable, update
-from minidl.backend import as_dtype, device_of, namespace, philox_state, there
+from minidl.backend import GPUGenerator, as_dtype, device_of, namespace, philox_state, there
 from minidl.errors import ArgumentError, DTypeError, ShapeError
 from minidl.ops.arguments import takes_tensors
 from minidl.ops.sampling import uniform_array
@@ -54,9 +54,10 @@ def drop(name: str, x: Any, shape: tuple[int, ...], p: float, inplace: bool, gen
         return x
     array = x.array if isinstance(x, Variable) else x
     on_gpu = namespace(array) is not np
-    if on_gpu and p < 1 and shape == x.shape and not isinstance(generator, np.random.Generator):
+    own = isinstance(generator, GPUGenerator) and generator.device == device_of(array)
+    if on_gpu and p < 1 and shape == x.shape and (generator is None or own):
         blocks = -(-array.size // 4)  # of four random numbers
-        key = philox_state(device_of(array), blocks) if generator is None else generator.take(blocks)
+        key = generator.take(blocks) if own else philox_state(device_of(array), blocks)
         y = Dropout.apply(x, p=p, key=key)
         return update(x, y, name) if inplace else y
     with there(x):

@@ -105,8 +105,8 @@ def test_tensors_on_two_devices_are_refused(gpu: minidl.device) -> None:
     assert str(far.device) == "gpu:0"
     with pytest.raises(
         DeviceError,
-        match=r"add: its arguments live on different devices: argument 1 \(float32\[2, 3\]\) on cpu, "
-        r"argument 2 \(float32\[2, 3\]\) on gpu:0; move them to one, for example x.to\('cpu'\)",
+        match=r"add: its arguments live on different devices: argument 'x' \(float32\[2, 3\]\) on cpu, "
+        r"argument 'y' \(float32\[2, 3\]\) on gpu:0; move them to one, for example x.to\('gpu:0'\)",
     ):
         near + far
     assert str((far + far).device) == "gpu:0"

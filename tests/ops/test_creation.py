@@ -87,6 +87,7 @@ def test_meshgrid_passes_gradients() -> None:
     np.testing.assert_allclose(x.grad.numpy(), np.full(2, y.numpy(force=True).sum()), rtol=1e-6)
 
 
+@pytest.mark.usefixtures("cpu")
 def test_tensor_copies_and_as_tensor_shares() -> None:
     array = np.zeros(2)
     copied, shared, also = minidl.tensor(array), minidl.as_tensor(array), minidl.from_numpy(array)
@@ -129,6 +130,7 @@ def test_the_default_dtype() -> None:
         minidl.set_default_dtype(int)
 
 
+@pytest.mark.usefixtures("cpu")
 def test_dlpack_shares_memory_both_ways() -> None:
     theirs = torch.arange(4.0)
     mine = minidl.from_dlpack(theirs)

@@ -130,6 +130,7 @@ ERRORS = [
 ]
 
 
+@pytest.mark.usefixtures("cpu")
 @pytest.mark.parametrize(("call", "error", "message"), ERRORS)
 def test_errors(call: Callable[[Any], Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):

@@ -223,7 +223,7 @@ def test_operators_take_arrays_on_either_side() -> None:
     x, y = np.ones((2, 3), np.float32), minidl.ones(3, 4)
     assert (x @ y).shape == (2, 4)
     assert (y.T @ np.ones(3, np.float32)).shape == (4,)
-    z = minidl.ones(2, 2)
+    z = minidl.ones(2, 2, device="cpu")
     memory = z.numpy()
     z @= z
     assert memory.tolist() == [[2, 2], [2, 2]]

@@ -58,6 +58,7 @@ def test_padding_gets_no_gradient() -> None:
     assert weight.grad.numpy()[:, 0].tolist() == [2, 0, 1, 0, 1]
 
 
+@pytest.mark.usefixtures("cpu")
 @pytest.mark.parametrize(
     ("call", "error", "match"),
     [

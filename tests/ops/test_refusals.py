@@ -143,7 +143,7 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "rnn_layer": (floats(5, 2, 3), floats(2, 4), *gates(1)),
     "roll": (X, 1),
     "scaled_dot_product_attention": (X, X, X, floats(2, 2)),
-    "scatter": (X, 1, ints(2, 3), X),
+    "scatter": (X, 1, minidl.tensor([[2, 0, 1], [0, 1, 2]]), X),
     "scatter_add": (X, 1, ints(2, 3), X),
     "searchsorted": (V, X),
     "select": (X, 0, 0),

@@ -172,6 +172,7 @@ def test_copies_share_neither(take: Callable[[Any], Any]) -> None:
     assert x.tolist() == [[0, 1, 2], [3, 4, 5]]
 
 
+@pytest.mark.usefixtures("cpu")
 def test_a_write_through_a_reshape_of_a_base_in_another_order() -> None:
     """The base lies in memory column by column: what was a view of it is a copy of its gradient."""
     x = minidl.tensor(np.arange(6.0).reshape(2, 3), requires_grad=True)

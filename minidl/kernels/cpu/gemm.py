@@ -13,8 +13,8 @@ micro-kernel's tile. Eight rows of A at a time meet all panels of a block; they 
 
 To pack costs as much as to multiply with some 25 rows, so it is left out where it doesn't pay:
 
-- A is read where it lies: eight rows, whatever their strides. They are packed if many panels follow and the rows are
-  apart by what the first-level cache maps to the same few lines, or if A is transposed;
+- A is read where it lies: eight rows, whatever their strides. They are packed only if A is transposed and many panels
+  follow;
 - B is read where it lies if there are few rows of A and its own rows are contiguous: a few steps at a time, so that
   they lie on few pages;
 - if there are few rows of A, and B's columns are contiguous (a layer's weight, transposed), ``C^T = B^T A^T`` is
@@ -49,16 +49,16 @@ __all__ = ["affine", "matmul"]
 
 #: The tile: MR rows, and columns of up to so many vectors. 8 x 48 float32 with AVX-512.
 MR, VECTORS = {(64, 32): (8, 3), (32, 16): (4, 3), (16, 32): (8, 3)}.get((VECTOR_BYTES, VECTOR_REGISTERS), (4, 2))
-STEPS_BYTES = 2048  # KC: eight rows of A are 16 kB, half of a first-level cache
-PANELS = 6  # NC: with KC 590 kB, of a second-level cache of 1 MB
+STEPS_BYTES = 1536  # KC: eight rows of A are 12 kB, of a first-level cache of 32
+PANELS = 6  # NC: with KC 440 kB, of a second-level cache of 1 MB
 #: Rows, or columns, up to which the large factor is not packed.
 FEW = 32
+#: Rows of A up to which C^T is computed if B's columns are contiguous; then C is copied, once more.
+TURNED = 64
 FEW_BYTES = 2**18  # of the small one that is packed instead: a block of it stays in the second-level cache
 PAGES = 32  # of B that are read at once where it is not packed: streams that a CPU fetches ahead
 PAGE = 4096
-#: Panels of B from which on packing A pays, if its rows are apart by a multiple of so many bytes, or are no rows.
-MANY_PANELS = 3
-CLASH = 2048
+MANY_PANELS = 3  # of B, from which on packing a transposed A pays
 #: Floating-point operations that outweigh handing a part to another thread. That takes 5 us, but the operands lie in
 #: the first one's cache: 6 Mflop of 32 x 64 x 1600 took 107 us on one thread and 135 on two.
 LEAST_FLOPS = 5e6
@@ -92,7 +92,7 @@ def _single(x: Any, y: Any, mode: int, bias: Any) -> Any:
     """Return the product of two matrices, to each row of which a bias is added if there is one."""
     x, y = regular(x), regular(y)
     (M, _), N = x.shape, y.shape[1]
-    if M <= FEW < N and y.strides[0] == y.itemsize < y.strides[1]:
+    if M <= TURNED < N and y.strides[0] == y.itemsize < y.strides[1]:
         transposed = np.empty((N, M), x.dtype)
         product(y.T, x.T, transposed, mode=mode if bias is None else mode | ROW_BIAS, bias=bias)
         return np.ascontiguousarray(transposed.T)
@@ -123,8 +123,8 @@ class _Writable:
 
 
 def corner(x: Any) -> Any:
-    """Return an array that begins where ``x`` does, of the one kind that the kernel is compiled for."""
-    first = x[:1, :1].reshape(-1)  # contiguous, whatever the strides
+    """Return an array that begins where ``x`` does, of the one kind that the kernels are compiled for."""
+    first = x[0, :1] if len(x) else x.reshape(-1)  # at most one element: contiguous, whatever the strides
     return first if first.flags.writeable else np.asarray(_Writable(x))
 
 
@@ -165,7 +165,7 @@ def plan(
         nc = block_size(N, PANELS * width, width)
         kc = max(STEPS_BYTES, FEW_BYTES // nc) // item if few else STEPS_BYTES // item
     kc = block_size(K, kc, 1)
-    pack_a = nc >= MANY_PANELS * width and (x_column != item or x_row % CLASH == 0)
+    pack_a = nc >= MANY_PANELS * width and x_column != item
 
     flops = 2.0 * count * M * N * K
     parts, by_rows, by_columns = parts_for(flops, LEAST_FLOPS, each=2 if flops > MANY_FLOPS else 1), 1, 1

@@ -31,7 +31,6 @@ part of the work begins. How each factor lies in memory decides what stands in p
 "packed"   A, a_at                       ``A[a_at + k * MR + i]``
 "rows"     A, a_at, a_row                ``A[a_at + i * a_row + k]``: rows as they lie in a matrix
 "strided"  A, a_at, a_row, a_step        ``A[a_at + i * a_row + k * a_step]``: any matrix; only ``m`` rows are read
-"table"    A, a_at, table, table_at      ``A[a_at + table[table_at + i] + k]``
 =========  ============================  ========================================================================
 
 =========  ============================  ========================================================================
@@ -39,12 +38,10 @@ part of the work begins. How each factor lies in memory decides what stands in p
 =========  ============================  ========================================================================
 "packed"   B, b_at                       ``B[b_at + k * NR + j]``
 "rows"     B, b_at, b_row                ``B[b_at + k * b_row + j]``
-"table"    B, b_at, table, table_at      ``B[b_at + table[table_at + k] + j]``: a convolution's window
 =========  ============================  ========================================================================
 
-Tables are int64. But for a strided A, both are read as full tiles (MR rows, NR = NV * L columns): there must be that
-much memory. Of C only the first ``m`` rows and ``n`` columns are read and written: ``C[c_at + i * c_row + j]``.
-``mode`` is a sum of
+But for a strided A, both are read as full tiles (MR rows, NR = NV * L columns): there must be that much memory. Of C
+only the first ``m`` rows and ``n`` columns are read and written: ``C[c_at + i * c_row + j]``. ``mode`` is a sum of
 
 - ``ACCUMULATE``: add to what C holds;
 - ``CONTINUE``: start from what C holds, as if the steps that made it and these were one sum;
@@ -54,7 +51,6 @@ much memory. Of C only the first ``m`` rows and ``n`` columns are read and writt
 References
 ----------
 Van Zee & van de Geijn (2015), "BLIS: A Framework for Rapidly Instantiating BLAS Functionality".
-Dukhan (2019), "The Indirect Convolution Algorithm".
 """
 
 from __future__ import annotations
@@ -157,12 +153,7 @@ class Emitter:
 
 
 #: What follows a factor's array and offset, in each layout.
-LAYOUTS: dict[str, tuple[str, ...]] = {
-    "packed": (),
-    "rows": ("row",),
-    "strided": ("row", "step"),
-    "table": ("table", "table_at"),
-}
+LAYOUTS: dict[str, tuple[str, ...]] = {"packed": (), "rows": ("row",), "strided": ("row", "step")}
 
 
 def microkernel(rows: int, vectors: int, a: str = "packed", b: str = "packed") -> Any:
@@ -172,8 +163,8 @@ def microkernel(rows: int, vectors: int, a: str = "packed", b: str = "packed") -
     ----------
     rows, vectors : int
         The tile; ``rows * vectors`` accumulators, and ``vectors`` + 1 more, should fit the registers.
-    a : {"packed", "rows", "strided", "table"}
-    b : {"packed", "rows", "table"}
+    a : {"packed", "rows", "strided"}
+    b : {"packed", "rows"}
         How the factors lie in memory: the tables at the head of this file.
     """
     a_names = ["a", "a_at", *(f"a_{name}" for name in LAYOUTS[a])]
@@ -213,11 +204,6 @@ def microkernel(rows: int, vectors: int, a: str = "packed", b: str = "packed") -
             for i in range(rows):
                 exists = builder.icmp_signed("<", number(i), m)
                 a_rows.append(emit.at(a_pointer, builder.select(exists, builder.mul(values[3], number(i)), number(0))))
-        elif a == "table":
-            table = array(3)
-            a_rows = [emit.at(a_pointer, builder.load(emit.at(table, number(i)))) for i in range(rows)]
-        if b == "table":
-            b_table = array(3 + a_count)
 
         places = [emit.at(c_pointer, builder.mul(c_row, number(i))) for i in range(rows)]
         across = [[emit.at(places[i], number(j * emit.lanes)) for j in range(vectors)] for i in range(rows)]
@@ -233,10 +219,8 @@ def microkernel(rows: int, vectors: int, a: str = "packed", b: str = "packed") -
         sums = [[builder.phi(emit.vector) for _ in range(vectors)] for _ in range(rows)]
         if b == "packed":
             b_row = emit.at(b_pointer, builder.mul(k, number(vectors * emit.lanes)))
-        elif b == "rows":
-            b_row = emit.at(b_pointer, builder.mul(k, values[3 + a_count]))
         else:
-            b_row = emit.at(b_pointer, builder.load(emit.at(b_table, k)))
+            b_row = emit.at(b_pointer, builder.mul(k, values[3 + a_count]))
         b_vectors = [emit.load(emit.at(b_row, number(j * emit.lanes))) for j in range(vectors)]
         if a == "packed":
             a_column = emit.at(a_pointer, builder.mul(k, number(rows)))

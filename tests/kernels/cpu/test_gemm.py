@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import mmap
 from collections.abc import Iterator
 from typing import Any
 
@@ -99,8 +101,8 @@ def test_random_configurations(data: st.DataObject) -> None:
     [
         {"STEPS_BYTES": 64, "PANELS": 1},
         {"STEPS_BYTES": 4096, "PANELS": 100},
-        {"FEW": 0, "MANY_PANELS": 0, "CLASH": 1},  # both factors packed
-        {"FEW": 1000, "MANY_PANELS": 1000, "PAGES": 1},  # neither
+        {"FEW": 0, "TURNED": 0, "MANY_PANELS": 0},  # both factors packed
+        {"FEW": 1000, "TURNED": 100, "MANY_PANELS": 1000, "PAGES": 1},  # neither
     ],
 )
 def test_blocks_change_nothing_but_rounding(monkeypatch: pytest.MonkeyPatch, constants: dict[str, int]) -> None:
@@ -123,6 +125,20 @@ def test_threads_change_no_bit(dtype: str) -> None:
                 minidl.set_num_threads(count)
                 results.append(gemm.matmul(x, right))
             assert all(result.tobytes() == results[0].tobytes() for result in results)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("sizes", [(9, 1300, 70), (30, 9000, 33), (50, 1300, 70), (75, 1300, 70)])
+def test_layouts_change_no_bit(sizes: tuple[int, int, int], dtype: str) -> None:
+    """Which factor is packed, and how many steps at once, depends on strides; the order of the sums does not."""
+    M, K, N = sizes
+    x, y = RNG.standard_normal((M, K)).astype(dtype), RNG.standard_normal((K, N)).astype(dtype)
+    wide = np.ones((K, 3000), dtype)
+    wide[:, 5 : N + 5] = y
+    want = gemm.matmul(x, y).tobytes()
+    for left in (x, np.asfortranarray(x)):
+        for right in (y, np.asfortranarray(y), wide[:, 5 : N + 5]):
+            assert gemm.matmul(left, right).tobytes() == want
 
 
 @pytest.mark.parametrize(
@@ -185,6 +201,30 @@ def test_nothing_outside_is_touched(sizes: tuple[int, int, int], dtype: str) -> 
             assert (memory[-margin:] == poison).all()
 
 
+def before_a_guard(a: np.ndarray) -> np.ndarray:
+    """Return a contiguous copy whose last element is the last before a page that can't be read."""
+    pages = -(-a.nbytes // mmap.PAGESIZE)
+    memory = np.frombuffer(mmap.mmap(-1, (pages + 1) * mmap.PAGESIZE), np.uint8)
+    end = pages * mmap.PAGESIZE
+    protect = ctypes.CDLL(None, use_errno=True).mprotect
+    protect.argtypes = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int
+    assert protect(memory.ctypes.data + end, mmap.PAGESIZE, 0) == 0
+    copy = memory[end - a.nbytes : end].view(a.dtype).reshape(a.shape)
+    copy[...] = a
+    return copy
+
+
+@pytest.mark.skipif(not hasattr(mmap, "PROT_READ"), reason="mprotect is POSIX")
+@pytest.mark.parametrize("sizes", [(5, 7, 3), (9, 40, 17), (20, 31, 50), (70, 50, 67), (20, 70, 90)])
+def test_nothing_beyond_the_end_is_read(sizes: tuple[int, int, int]) -> None:
+    """Who does is killed."""
+    M, K, N = sizes
+    x, y, bias = (RNG.standard_normal(shape).astype("f4") for shape in ((M, K), (K, N), (N,)))
+    for left in (before_a_guard(x), before_a_guard(x.T).T):
+        for right in (before_a_guard(y), before_a_guard(y.T).T):
+            agrees(gemm.affine(left, right, before_a_guard(bias)), x, y, bias)
+
+
 def test_parts_write_only_their_own_outputs() -> None:
     """Run each part alone: together they write everything, and no element twice."""
     x, y = np.ones((100, 20), "f4"), np.ones((20, 90), "f4")
@@ -206,9 +246,19 @@ def test_parts_write_only_their_own_outputs() -> None:
 
 def test_modes_of_the_store() -> None:
     assert len({ACCUMULATE, ROW_BIAS, COLUMN_BIAS, RELU}) == 4
-    x, y, out = np.ones((3, 4), "f4"), np.ones((4, 5), "f4"), np.full((3, 5), 10, "f4")
-    gemm.product(x, y, out, mode=ROW_BIAS, bias=np.arange(3, dtype="f4"))
-    assert (out == 4 + np.arange(3)[:, None]).all()
+    rows = 3 * gemm.MR + 1
+    x, y, out = np.ones((rows, 4), "f4"), np.ones((4, 5), "f4"), np.full((rows, 5), 10, "f4")
+    gemm.product(x, y, out, mode=ROW_BIAS, bias=np.arange(rows, dtype="f4"))
+    assert (out == 4 + np.arange(rows)[:, None]).all()
+
+
+@pytest.mark.parametrize("rows", [1, 20, 50])
+def test_a_transposed_weight_has_its_bias_and_relu(rows: int) -> None:
+    x, weight, bias = (RNG.standard_normal(shape).astype("f4") for shape in ((rows, 300), (90, 300), (90,)))
+    plain = gemm.affine(x, weight.T, bias)
+    agrees(plain, x, weight.T, bias)
+    assert plain.flags.c_contiguous
+    assert (gemm.affine(x, weight.T, bias, relu=True) == np.maximum(plain, 0)).all()
 
 
 def test_large_products_of_the_engine_run_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,5 +281,7 @@ def test_large_products_of_the_engine_run_compiled(monkeypatch: pytest.MonkeyPat
 def test_small_or_mixed_products_are_numpys() -> None:
     assert not kernels.large_product(np.ones((32, 128), "f4"), np.ones((128, 10), "f4"))
     assert not kernels.large_product(np.ones((1, 4096), "f4"), np.ones((4096, 4096), "f4"))
+    assert not kernels.large_product(np.ones((4096, 4096), "f4"), np.ones((4096, 1), "f4"))
     assert not kernels.large_product(np.ones((256, 256), "f4"), np.ones((256, 256), "f8"))
+    assert kernels.large_product(np.ones((2, 1024), "f4"), np.ones((1024, 1024), "f4"))
     assert kernels.large_product(np.ones((256, 256), "f4"), np.ones((256, 256), "f4"))

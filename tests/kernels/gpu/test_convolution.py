@@ -122,7 +122,8 @@ def test_each_size_goes_its_way(monkeypatch: pytest.MonkeyPatch) -> None:
         )
     for sizes, groups, ways in (
         ((2, 4, 4), 4, {"direct", "input_grad_direct", "weight_grad_direct"}),
-        ((2, 6, 16), 1, {"tiled", "im2col"}),
+        ((2, 6, 16), 1, {"tiled", "im2col", "input_grad_direct"}),
+        ((2, 16, 16), 1, {"tiled", "im2col"}),
         ((2, 40, 40), 1, {"im2col", "col2im"}),
     ):
         went.clear()
