@@ -121,7 +121,9 @@ class Standardize(Operation):
             return tuple(grads[: len(self.needs)])
         if len(self.needs) > 1 and self.needs[1]:
             along = self.outer + (1,) * len(self.inner)
-            grads[1] = grad * ((x - mean.reshape(along)) * rstd.reshape(along))
+            grads[1] = x - mean.reshape(along)
+            grads[1] *= rstd.reshape(along)
+            grads[1] *= grad
         if self.needs[0]:
             if weight is not None:
                 grad = grad * weight
