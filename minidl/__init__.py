@@ -4,7 +4,7 @@ from importlib import import_module as _import_module
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
-from minidl import autograd, cuda, data, datasets, formats, linalg, nn, optim, utils
+from minidl import autograd, cuda, data, datasets, formats, gpu, linalg, nn, optim, utils
 from minidl._tensor import Tensor
 from minidl._tensor_types import *
 from minidl.autograd import (
@@ -24,7 +24,15 @@ from minidl.autograd import (
     vjp,
 )
 from minidl.backend import Device as device  # noqa: N813
-from minidl.backend import Generator, get_rng_state, manual_seed, set_default_dtype, set_rng_state
+from minidl.backend import (
+    Generator,
+    get_rng_state,
+    manual_seed,
+    set_default_device,
+    set_default_dtype,
+    set_rng_state,
+)
+from minidl.backend import default_device as get_default_device
 from minidl.backend import default_dtype as get_default_dtype
 from minidl.dtypes import *
 from minidl.formats import load, save

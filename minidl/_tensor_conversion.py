@@ -12,8 +12,8 @@ import numpy as np
 
 from minidl import ops
 from minidl.autograd import Variable, cast, wrap
-from minidl.backend import CPU, Device, as_dtype, device_of, to_device, to_numpy
-from minidl.errors import ArgumentError, DeviceError, DTypeError, GradError, RangeError, ShapeError
+from minidl.backend import CPU, Device, as_dtype, device_of, is_pinned, pinned, to_device, to_numpy
+from minidl.errors import ArgumentError, DTypeError, GradError, RangeError, ShapeError
 
 
 class Conversion(Variable):
@@ -85,27 +85,22 @@ class Conversion(Variable):
     # ------------------------------------------------------------------ NumPy and other libraries
 
     def numpy(self, *, force: builtins.bool = False) -> np.ndarray:
-        """Return a NumPy array that shares this tensor's memory.
+        """Return a NumPy array: one that shares the memory of a tensor on the CPU, a copy of one on a GPU.
+
+        PyTorch wants ``x.cpu().numpy()`` for the latter, which does here, too; Keras copies, as this does.
 
         Parameters
         ----------
         force : bool
-            Detach it and copy it from the GPU if need be.
+            Detach it if need be.
 
         Raises
         ------
         GradError
             If the tensor requires gradients.
-        DeviceError
-            If it lives on a GPU.
         """
-        if not force:
-            if self._requires_grad:
-                raise GradError(
-                    "numpy: the tensor requires gradients, which NumPy cannot record; use x.detach().numpy()"
-                )
-            if not isinstance(self.array, np.ndarray):
-                raise DeviceError(f"numpy: the tensor lives on {device_of(self.array)}; use x.cpu().numpy()")
+        if self._requires_grad and not force:
+            raise GradError("numpy: the tensor requires gradients, which NumPy cannot record; use x.detach().numpy()")
         return to_numpy(self.array)
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
@@ -140,7 +135,8 @@ class Conversion(Variable):
         dtype : dtype, optional
         device : Device or str, optional
         non_blocking : bool
-            Accepted, without effect.
+            Do not wait for a copy from pinned memory to a GPU (see :meth:`pin_memory`); nothing may be written to this
+            tensor before it is done. Other copies to a GPU are never waited for, those from one always.
         copy : bool
             Return a copy even if nothing changes.
 
@@ -154,9 +150,11 @@ class Conversion(Variable):
                 dtype, device = arg.array.dtype, device_of(arg.array)
             elif isinstance(arg, Device) or (isinstance(arg, str) and arg.partition(":")[0] in ("cpu", "gpu", "cuda")):
                 device = arg
+            elif type(arg) is builtins.int:
+                device = Device(arg)
             elif not isinstance(arg, builtins.bool):
                 dtype = as_dtype(arg)
-        out = self if device is None else ops.to_device(self, device)
+        out = self if device is None else ops.to_device(self, device, non_blocking)
         out = out if dtype is None else cast(out, dtype)
         return ops.clone(out) if copy and out is self else out
 
@@ -164,13 +162,19 @@ class Conversion(Variable):
         """Return the tensor on the CPU."""
         return ops.to_device(self, CPU)
 
-    def gpu(self, index: builtins.int = 0) -> Any:
-        """Return the tensor on a GPU."""
-        return ops.to_device(self, Device(f"gpu:{index}"))
+    def gpu(self, device: Any = None, non_blocking: builtins.bool = False) -> Any:
+        """Return the tensor on a GPU: the current one, or the one that is named or numbered."""
+        return ops.to_device(self, Device("gpu" if device is None else device), non_blocking)
 
-    def cuda(self, device: Any = None) -> Any:
-        """Return the tensor on a GPU; PyTorch's name of :meth:`gpu`."""
-        return self.gpu(device or 0) if not isinstance(device, (str, Device)) else ops.to_device(self, device)
+    cuda = gpu
+
+    def pin_memory(self) -> Any:
+        """Return a copy in memory of the CPU that stays where it is: a GPU copies from it without the CPU's help."""
+        return self if is_pinned(self.array) else wrap(pinned(self.array))
+
+    def is_pinned(self) -> builtins.bool:
+        """Return whether the tensor's memory is that of :meth:`pin_memory`."""
+        return is_pinned(self.array)
 
     astype = cast
 

@@ -16,8 +16,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from minidl import gpu as gpus
 from minidl import kernels
-from minidl.backend import cupy
+from minidl.backend import Device, check_available, cupy, default_device, drivers
 from minidl.errors import DataError, DeviceError, MiniDLError, NumericalWarning, StateError
 from minidl.examples import EXAMPLES
 from minidl.examples.report import Example, Report, aligned, results
@@ -70,6 +71,7 @@ def build_parser() -> argparse.ArgumentParser:
     how_long.add_argument("--quick", action="store_true", help="train less: about a minute for all of them")
     how_long.add_argument("--epochs", type=natural(1), help="how long to train (default: as the document)")
     reproduce_parser.add_argument("--seed", type=natural(0), default=0, help="of every random number (default: 0)")
+    add_device(reproduce_parser)
     reproduce_parser.add_argument(
         "--out", type=Path, default=Path("runs"), help="where models and pictures go (default: ./runs)"
     )
@@ -86,6 +88,11 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Add ``--device``."""
+    parser.add_argument("--device", metavar="NAME", help="cpu, gpu or gpu:N (default: cpu)")
+
+
 def add_serve(commands: Any) -> None:
     """Add ``minidl serve``; the defaults of what is left out are those of ``minidl.serve.settings.Settings``."""
     parser = commands.add_parser(
@@ -96,6 +103,7 @@ def add_serve(commands: Any) -> None:
     parser.add_argument("--name", help="the model's, in /v2 (default: the file's)")
     parser.add_argument("--factory", metavar="MODULE:NAME", help="what makes the model that the weights are for")
     parser.add_argument("--input-shape", type=natural(1), nargs="+", metavar="N", help="of one sample, as 1 28 28")
+    add_device(parser)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at (default: 127.0.0.1)")
     parser.add_argument("--port", type=natural(0), default=8000, help="0 for any that is free (default: 8000)")
     parser.add_argument("--workers", type=natural(1), default=1, help="processes that share the port (default: 1)")
@@ -160,9 +168,11 @@ def reproduce(arguments: argparse.Namespace) -> None:
         rows = [(name, EXAMPLES[name].document, EXAMPLES[name].title) for name in names]
         print(aligned(rows))
         return
+    device = default_device() if arguments.device is None else Device(arguments.device)
+    check_available(device)
     check_writable(arguments.out)
     reports = []
-    with warnings_as_lines():
+    with warnings_as_lines(), device:
         for name in names:
             example = EXAMPLES[name]
             if name in left_out:
@@ -240,10 +250,16 @@ def version(package: str) -> str:
 
 
 def gpu() -> str:
-    """Return the name of each GPU, or why none can be used."""
+    """Return what each GPU is and how full its memory, or why none can be used."""
     try:
-        runtime = cupy().cuda.runtime
+        cupy()
     except DeviceError as error:
         return str(error)
-    count = runtime.getDeviceCount()
-    return ", ".join(f"gpu:{i} {runtime.getDeviceProperties(i)['name'].decode()}" for i in range(count))
+    described = []
+    for i in range(gpus.device_count()):
+        (major, minor), (free, total) = gpus.get_device_capability(i), gpus.mem_get_info(i)
+        described.append(
+            f"gpu:{i} {gpus.get_device_name(i)}, compute capability {major}.{minor}, "
+            f"{free / 2**30:.1f} of {total / 2**30:.1f} GiB free"
+        )
+    return "; ".join([*described, str(drivers.look())])

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import minidl
 from minidl import cli
 from minidl.errors import ShapeError
 from minidl.examples import EXAMPLES
@@ -43,6 +44,12 @@ def test_info_warms_up(capsys: pytest.CaptureFixture[str]) -> None:
     assert len(lines) == 4
 
 
+def test_info_names_the_gpus(capsys: pytest.CaptureFixture[str], gpus: None) -> None:
+    assert cli.main(["info"]) == 0
+    described = r"gpu:0 stand-in, compute capability 9\.0, 16\.0 of 16\.0 GiB free; gpu:1 stand-in, .*; .*CUDA"
+    assert re.search(rf"^gpu +{described}", capsys.readouterr().out, flags=re.MULTILINE)
+
+
 def test_info_says_why_there_is_no_gpu(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cupy", None)  # as if CuPy were not installed
     monkeypatch.setattr("minidl.backend.devices._cupy", None)
@@ -52,6 +59,35 @@ def test_info_says_why_there_is_no_gpu(capsys: pytest.CaptureFixture[str], monke
 
 def test_a_package_that_is_missing_is_no_error() -> None:
     assert cli.version("no-such-package-for-minidl") == "not installed"
+
+
+@pytest.mark.parametrize("device", ["cpu", None, "default"])
+def test_an_example_runs_where_it_is_told_to(
+    device: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    default, seen = minidl.get_default_device(), []
+    example = Example("001", "t", lambda report, epochs, seed: seen.append(minidl.zeros(1).device))
+    monkeypatch.setitem(EXAMPLES, "dense-regression", example)
+    monkeypatch.setattr(cli, "results", lambda reports: "")
+    named = str(default) if device == "default" else device
+    where = [] if named is None else ["--device", named]
+    assert cli.main(["reproduce", "dense-regression", "--out", str(tmp_path), *where]) == 0
+    assert seen == [named or default]
+    assert minidl.get_default_device() == default
+
+
+@pytest.mark.parametrize("command", [["reproduce", "dense-regression"], ["serve", "model.h5", "--insecure-no-auth"]])
+def test_a_device_that_is_not_there(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "cupy", None)  # as if CuPy were not installed
+    monkeypatch.setattr("minidl.backend.devices._cupy", None)
+    assert cli.main([*command, "--device", "gpu"]) == 1
+    assert re.fullmatch(r"minidl: .*pip install 'minidl\[gpu-cuda12\]'.*\n", capsys.readouterr().err)
+    assert cli.main([*command, "--device", "tpu"]) == 1
+    assert capsys.readouterr().err.startswith("minidl: unknown device 'tpu'; expected 'cpu', 'gpu' or 'gpu:N'")
+    assert not any(tmp_path.iterdir())  # it was found out before anything began
 
 
 def test_list(capsys: pytest.CaptureFixture[str]) -> None:

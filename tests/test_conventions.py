@@ -40,6 +40,7 @@ PUBLIC_MODULES = [
     "minidl.formats.archive",
     "minidl.formats.hdf5",
     "minidl.formats.isolated",
+    "minidl.gpu",
     "minidl.keras",
     "minidl.keras.activations",
     "minidl.keras.callbacks",

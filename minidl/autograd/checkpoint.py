@@ -14,7 +14,7 @@ from minidl.autograd.functional import _as_tuple
 from minidl.autograd.modes import enable_grad, modes
 from minidl.autograd.operation import Operation, _next_number
 from minidl.autograd.variable import Variable, wrap
-from minidl.backend import get_rng_state, set_rng_state
+from minidl.backend import rng_states, set_rng_states
 from minidl.errors import GradError
 
 
@@ -65,14 +65,14 @@ class Region:
                 leaf._requires_grad = x._requires_grad
                 x = leaf
             leaves.append(x)
-        now = get_rng_state()
-        set_rng_state(self.state)
+        now = rng_states()
+        set_rng_states(self.state)
         number = _next_number()
         try:
             with enable_grad():
                 outputs = _as_tuple(self.func(*leaves, **self.kwargs))
         finally:
-            set_rng_state(now)
+            set_rng_states(now)
         twins = _nodes_since(number, outputs)
         if [type(twin) for twin in twins] != self.kinds:
             raise GradError(
@@ -138,7 +138,7 @@ def checkpoint(
     for x in (*args, *kwargs.values()):
         if isinstance(x, Variable) and x._view is not None:
             x._view.refresh(x)  # now, so that it is no part of the region
-    region = Region(func, args, kwargs, get_rng_state())
+    region = Region(func, args, kwargs, rng_states())
     number = _next_number()
     outputs = func(*args, **kwargs)
     region.drop(_as_tuple(outputs), number)

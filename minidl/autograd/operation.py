@@ -35,7 +35,19 @@ import numpy as np
 
 from minidl.autograd.modes import modes
 from minidl.autograd.variable import Variable, View, wrap
-from minidl.backend import as_dtype, common_dtype, default_dtype, device_of, devices, is_array, namespace, quiet
+from minidl.backend import (
+    CPU,
+    Device,
+    as_dtype,
+    common_dtype,
+    default_dtype,
+    device_of,
+    devices,
+    is_array,
+    namespace,
+    quiet,
+    to_device,
+)
 from minidl.errors import ArgumentError, DeviceError, DTypeError, GradError, MiniDLError, RangeError, ShapeError
 
 #: Every operation there is, by name. Tests walk it, so that none goes unchecked.
@@ -80,7 +92,7 @@ class Operation:
     xp: Any = np
     needs: Sequence[bool] = ()
     number = 0  # when it was applied; backward visits nodes by descending number
-    edges: tuple[Any, ...] = ()  # one an input: (node or leaf, slot, shape, dtype), or None
+    edges: Sequence[Any] = ()  # one an input: (node or leaf, slot, shape, dtype), or None
     outputs: list[tuple[Any, ...]] | None = None  # shape and dtype of each, if there are several
     hooks: dict[int, dict[float, Callable[..., Any]]] | None = None  # by slot
     freed = False
@@ -88,8 +100,8 @@ class Operation:
     origin: str | None = None  # the line that called it, under detect_anomaly
 
     _saved: Any = ()
-    _sources: tuple[Any, ...] = ()  # per saved array: the index of the input, ~slot of the output, or None
-    _versions: tuple[Any, ...] = ()  # per saved array: its counter and what it read
+    #: Per saved array its counter, what that read, and where it stands among inputs and outputs; or None.
+    _moments: Sequence[Any] = ()
 
     def __init_subclass__(cls, register: bool = True, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -126,7 +138,7 @@ class Operation:
                 f"{self.name}: backward a second time through a graph that the first one freed; "
                 "pass retain_graph=True to the first backward, or compute the forward again"
             )
-        for moment in self._versions:
+        for moment in self._moments:
             if moment is not None and moment[0][0] != moment[1]:
                 raise GradError(
                     f"{self.name}: a tensor it needs for its gradient was modified in place afterwards "
@@ -138,17 +150,17 @@ class Operation:
             self._saved.fill()  # checkpoint.py dropped the arrays: its region computes them again
         if not self.recording:
             return self._saved
-        return tuple(map(self._restore, self._saved, self._sources, self._versions))
+        return tuple(map(self._restore, self._saved, self._moments))
 
-    def _restore(self, array: Any, source: int | None, moment: tuple[list[int], int] | None) -> Any:
-        if source is None or moment is None or array.dtype.kind != "f":
+    def _restore(self, array: Any, moment: tuple[list[int], int, int] | None) -> Any:
+        if moment is None or array.dtype.kind != "f":
             return array
         out = wrap(array)
-        out.counter = moment[0]  # a write to the original makes the recorded gradient stale, too
-        if source < 0:
-            out._requires_grad, out._node, out._slot = True, self, ~source
-        elif self.edges[source] is not None:
-            node, slot = self.edges[source][:2]
+        out.counter, _, place = moment  # a write to the original makes the recorded gradient stale, too
+        if place >= len(self.edges):
+            out._requires_grad, out._node, out._slot = True, self, place - len(self.edges)
+        elif self.edges[place] is not None:
+            node, slot = self.edges[place][:2]
             if isinstance(node, Variable):
                 if node.array is not array:
                     raise GradError(
@@ -201,6 +213,10 @@ class Operation:
         node.needs = needs
         if not traced:
             if devices._cupy is not None:
+                away = devices.elsewhere(arrays)
+                if away is not None:
+                    with away:
+                        return cls.apply(*inputs, **parameters)
                 node.xp = namespace(next(filter(is_array, arrays), None))
             try:
                 return node.forward(*arrays, **parameters)
@@ -209,6 +225,10 @@ class Operation:
             except _COMPLAINTS as error:
                 raise node._answer(error, arrays) from error
         if not plain or (cls.casting is not None and dtype.kind != "f"):
+            away = devices.elsewhere(arrays)
+            if away is not None:  # what is computed on a GPU stays on it, whichever is in use
+                with away:
+                    return cls.apply(*inputs, **parameters)
             inputs, arrays = node._prepare(inputs)
         now = modes.now
         record = now.grad and cls.differentiable and True in needs
@@ -224,7 +244,10 @@ class Operation:
             return node._finish_many(inputs, arrays, out, record, parameters)
         if type(out) is not np.ndarray and not is_array(out):
             scalar, out = out, np.asarray(out)  # NumPy hands 0-d results out as scalars
-            node._saved = tuple(out if array is scalar else array for array in node._saved)
+            for saved in node._saved:
+                if saved is scalar:
+                    node._saved = tuple([out if array is scalar else array for array in node._saved])
+                    break
         result = wrap(out)
         if record and out.dtype.kind == "f":
             node._record(inputs, arrays, (result,))
@@ -258,7 +281,7 @@ class Operation:
         inputs = [self._coerce(x, position) for position, x in enumerate(inputs)]
         arrays = [x.array if isinstance(x, Variable) else x for x in inputs]
         if devices._cupy is not None:
-            self._choose_device(arrays)
+            self._choose_device(inputs, arrays)
         if self.casting is not None:
             known = [a.dtype for a in arrays if is_array(a)]
             dtype = common_dtype(known, [a for a in arrays if isinstance(a, (bool, int, float))])
@@ -293,22 +316,33 @@ class Operation:
         named = parameters[position : position + 1]
         return repr(named[0].name) if named and named[0].kind is named[0].POSITIONAL_OR_KEYWORD else str(position + 1)
 
-    def _choose_device(self, arrays: list[Any]) -> None:
-        """Take the array library of the device that all arrays live on."""
-        found = {position: device_of(a) for position, a in enumerate(arrays) if is_array(a)}
-        if len(set(found.values())) > 1:
-            listed = ", ".join(
-                f"argument {position + 1} ({arrays[position].dtype}{list(arrays[position].shape)}) on {device}"
-                for position, device in found.items()
-            )
-            first = next(iter(found.values()))
-            raise DeviceError(
-                f"{self.name}: its arguments live on different devices: {listed}; "
-                f"move them to one, for example x.to({str(first)!r})"
-            )
-        for position in found:
-            self.xp = namespace(arrays[position])
-            break
+    def _choose_device(self, inputs: list[Any], arrays: list[Any]) -> None:
+        """Take the array library of the device that the tensors live on, and bring the host's data there.
+
+        That is NumPy's arrays and, as in PyTorch, tensors of the CPU without axes; any other tensor stays where it is.
+        """
+        found = {position: device_of(x.array) for position, x in enumerate(inputs) if isinstance(x, Variable)}
+        place = next((device for device in found.values() if device.type == "gpu"), CPU)
+        for position, array in enumerate(arrays):
+            if position not in found and is_array(array):
+                inputs[position] = arrays[position] = to_device(array, place)
+            elif position in found and found[position] != place:
+                if found[position] != CPU or array.ndim:
+                    raise self._far_apart(arrays, found, place)
+                inputs[position] = ToDevice.apply(inputs[position], device=place)
+                arrays[position] = inputs[position].array
+        self.xp = namespace(arrays[next(iter(found))])
+
+    def _far_apart(self, arrays: list[Any], found: dict[int, Device], place: Device) -> DeviceError:
+        """Return the error that names the tensors that live on different devices."""
+        listed = ", ".join(
+            f"argument {self._called(position)} ({arrays[position].dtype}{list(arrays[position].shape)}) on {device}"
+            for position, device in found.items()
+        )
+        return DeviceError(
+            f"{self.name}: its arguments live on different devices: {listed}; move them to one, for example "
+            f"x.to({str(place)!r})"
+        )
 
     def _answer(self, error: Exception, arrays: Sequence[Any]) -> MiniDLError:
         """Say which input was no array if that is what an array library complained of, and else what it did."""
@@ -349,39 +383,37 @@ class Operation:
     def _record(self, inputs: Sequence[Any], arrays: list[Any], outs: Sequence[Variable]) -> None:
         """Enter the node into the graph: an edge to where each input came from, and what the saved arrays are."""
         self.number = _next_number()
-        self.edges = tuple(
-            [
-                (x._node or x, x._slot, x.array.shape, x.array.dtype) if needed else None
-                for x, needed in zip(inputs, self.needs, strict=True)
-            ]
-        )
-        if self._saved:
-            sources = []
-            versions: list[Any] = []
-            for array in self._saved:
-                source: int | None = None
-                owner = None
-                if array is not None:
-                    for i, a in enumerate(arrays):
-                        if array is a:
-                            source, owner = i, inputs[i]
-                            break
-                    else:
-                        for slot, result in enumerate(outs):
-                            if array is result.array:
-                                source, owner = ~slot, result
-                sources.append(source)
-                if not isinstance(owner, Variable):
-                    versions.append(None)
-                elif owner.counter is None:
-                    raise GradError(
-                        f"{self.name}: a tensor made in inference mode cannot be saved for backward; "
-                        "clone() it outside of inference_mode first"
-                    )
-                else:
-                    versions.append((owner.counter, owner.counter[0]))
-            self._sources = tuple(sources)
-            self._versions = tuple(versions)
+        self.edges = [
+            (x._node or x, x._slot, array.shape, array.dtype) if needed else None
+            for x, array, needed in zip(inputs, arrays, self.needs, strict=True)
+        ]
+        if not self._saved:
+            return
+        moments: list[Any] = []
+        for saved in self._saved:
+            owner = None
+            place = 0
+            for array in arrays:
+                if array is saved:
+                    owner = inputs[place]
+                    break
+                place += 1
+            else:
+                for out in outs:
+                    if out.array is saved:
+                        owner = out
+                        break
+                    place += 1
+            if not isinstance(owner, Variable):
+                moments.append(None)
+            elif owner.counter is None:
+                raise GradError(
+                    f"{self.name}: a tensor made in inference mode cannot be saved for backward; "
+                    "clone() it outside of inference_mode first"
+                )
+            else:
+                moments.append((owner.counter, owner.counter[0], place))
+        self._moments = moments
 
     def _link_view(
         self, base: Any, result: Variable, slot: int | None, parameters: dict[str, Any], recorded: bool
@@ -393,7 +425,10 @@ class Operation:
         if mine is not theirs and mine.base is not theirs:
             # a copy has no base; a view's may be its base's base, or (of broadcast_to, as_strided) no array at all
             whole = mine.base
-            if whole is None or (whole is not theirs.base and not namespace(mine).may_share_memory(mine, theirs)):
+            if whole is None and type(mine) is np.ndarray:
+                return
+            # (of what as_strided makes, CuPy keeps no base at all)
+            if (whole is None or whole is not theirs.base) and not namespace(mine).may_share_memory(mine, theirs):
                 return
         if mine is theirs:
             result.array = mine[...]
@@ -406,7 +441,7 @@ class Operation:
         self.freed = True
         if self._saved:
             self._saved = _FREED
-            self._versions = ()
+            self._moments = ()
 
     # ------------------------------------------------------------------ detect_anomaly
 
@@ -439,7 +474,7 @@ def guarded(result: Any, *parameters: Any) -> Any:
     node = result._node if isinstance(result, Variable) else None
     if node is not None:
         moments = [(x.counter, x.counter[0]) for x in parameters if isinstance(x, Variable) and x.counter is not None]
-        node._versions = (*node._versions, *moments)
+        node._moments = (*node._moments, *moments)
     return result
 
 
@@ -481,6 +516,18 @@ class Cast(Operation):
 
     def backward(self, grad: Any) -> Any:
         return grad.astype(self.before)
+
+
+class ToDevice(Operation):
+    """The same values on another device; the gradient moves back to where the input was."""
+
+    def forward(self, x: Any, device: Device, non_blocking: bool = False) -> Any:
+        self.before = device_of(x)
+        return to_device(x, device, non_blocking)
+
+    def backward(self, grad: Any) -> Any:
+        back = device_of(grad.array if isinstance(grad, Variable) else grad) == self.before
+        return grad if back else ToDevice.apply(grad, device=self.before)
 
 
 def cast(x: Any, dtype: Any) -> Any:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from minidl import keras
+from minidl import get_default_device, keras
 from minidl.errors import StateError
 from minidl.examples import cnn_classifier
 from minidl.examples.report import Report
@@ -75,7 +75,8 @@ def as_png(image: np.ndarray) -> bytes:
 @contextmanager
 def service(path: Path, key: str) -> Iterator[str]:
     """Start the service on a free port of this machine, yield its address, and end it."""
-    command = [sys.executable, "-m", "minidl", "serve", str(path), "--mean", "0.5", "--port", "0"]
+    where = ["--device", str(get_default_device())]
+    command = [sys.executable, "-m", "minidl", "serve", str(path), "--mean", "0.5", "--port", "0", *where]
     environment = {**os.environ, "MINIDL_API_KEYS": key}
     with tempfile.TemporaryFile("w+") as messages:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=messages, text=True, env=environment)

@@ -13,7 +13,7 @@ import numpy as np
 from minidl._tensor import Tensor
 from minidl.autograd import Variable as Recorded
 from minidl.autograd import no_grad, wrap
-from minidl.backend import as_dtype, default_dtype, is_array
+from minidl.backend import CPU, as_dtype, default_dtype, device_of, is_array
 from minidl.errors import ArgumentError, DTypeError, ShapeError, StateError
 from minidl.keras import constraints, initializers, regularizers
 from minidl.keras.allowance import check_trial
@@ -23,6 +23,7 @@ from minidl.keras.structure import Sizes, flatten, is_shape, map_shapes, map_str
 from minidl.keras.symbolic import KerasTensor, Node, any_symbolic
 from minidl.keras.variable import Variable
 from minidl.nn import Module
+from minidl.nn.tree import place_of
 from minidl.ops import zeros
 from minidl.ops.creation import as_array
 
@@ -184,7 +185,7 @@ class Layer(Module):
             def filled(shape: tuple[int | None, ...]) -> Any:
                 sizes = [size if n is None else n for n in shape]
                 check_trial(sizes, self.name)
-                return zeros(*sizes)
+                return zeros(*sizes, device=place_of(self))
 
             inputs = map_shapes(filled, input_shape)
             with no_grad():
@@ -372,7 +373,8 @@ class Layer(Module):
         if not isinstance(x, Recorded):
             if not (is_array(x) or isinstance(x, (int, float, np.generic)) or hasattr(x, "__array__")):
                 return x
-            x = wrap(as_array(x, copy=False))
+            here = device_of(x)  # data of the host goes to where the weights are
+            x = wrap(as_array(x, device=place_of(self) if here == CPU else here, copy=False))
         if self.autocast and x.array.dtype.kind == "f" and x.array.dtype != self._numpy_dtype:
             x = x.to(self.dtype)
         return x

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from minidl.autograd import wrap
-from minidl.backend import as_dtype, device_of, to_device, to_numpy
+from minidl.backend import as_dtype, device_of, to_numpy
 from minidl.errors import ShapeError
 from minidl.keras.allowance import claimed
 from minidl.keras.serialization import builtin
@@ -91,22 +91,22 @@ class Variable(Parameter):
 
     def assign(self, value: Any) -> Variable:
         """Copy values of the same shape into it, and return it."""
-        array = as_array(value)
+        array = as_array(value, device=device_of(self.array))
         if array.shape != self.array.shape:
             raise ShapeError(
                 f"{self.path}: cannot assign an array of shape {array.shape} to a variable of shape {self.array.shape}"
             )
-        self.array[...] = to_device(array, device_of(self.array))
+        self.array[...] = array
         self.bump()
         return self
 
     def assign_add(self, value: Any) -> Variable:
         """Add to the values, and return it."""
-        return self.assign(self.array + as_array(value))
+        return self.assign(self.array + as_array(value, device=device_of(self.array), copy=False))
 
     def assign_sub(self, value: Any) -> Variable:
         """Subtract from the values, and return it."""
-        return self.assign(self.array - as_array(value))
+        return self.assign(self.array - as_array(value, device=device_of(self.array), copy=False))
 
     def numpy(self, *, force: bool = False) -> np.ndarray:
         """Return a copy of the values."""

@@ -17,7 +17,7 @@ import numpy as np
 
 from minidl.autograd import Variable
 from minidl.autograd.hooks import RemovableHandle
-from minidl.backend import Device, as_dtype, device_of, is_array, to_device
+from minidl.backend import Device, as_dtype, device_of, is_array, there, to_device
 from minidl.errors import ArgumentError, DTypeError, MiniDLError, StateError
 from minidl.nn.hooks import Hooks
 from minidl.nn.parameter import Parameter
@@ -411,7 +411,7 @@ class Module:
                     x._grad.array[...] = 0
                     x._grad.bump()
 
-    def to(self, *args: Any, device: Any = None, dtype: Any = None) -> Self:
+    def to(self, *args: Any, device: Any = None, dtype: Any = None, non_blocking: bool = False) -> Self:
         """Move all tensors to a device, and all float tensors to a float dtype, in place.
 
         Parameters
@@ -419,6 +419,8 @@ class Module:
         *args : device, dtype, or a Tensor that has the wanted ones
         device : Device or str, optional
         dtype : dtype, optional
+        non_blocking : bool
+            Do not wait for copies from pinned memory: see ``Tensor.to``.
 
         Raises
         ------
@@ -430,8 +432,10 @@ class Module:
         for wanted in args:
             if isinstance(wanted, Variable):
                 device, dtype = device_of(wanted.array), wanted.array.dtype
-            elif isinstance(wanted, Device) or (
-                isinstance(wanted, str) and wanted.split(":")[0] in ("cpu", "gpu", "cuda")
+            elif (
+                isinstance(wanted, Device)
+                or type(wanted) is int
+                or (isinstance(wanted, str) and wanted.partition(":")[0] in ("cpu", "gpu", "cuda"))
             ):
                 device = wanted
             else:
@@ -442,9 +446,10 @@ class Module:
             raise DTypeError(f"{type(self).__name__}.to: parameters are floats; expected a float dtype, got {kind}")
 
         def convert(x: Any) -> None:
-            array = x.array if place is None else to_device(x.array, place)
+            array = x.array if place is None else to_device(x.array, place, non_blocking)
             if kind is not None and array.dtype.kind == "f":
-                array = array.astype(kind, copy=False)
+                with there(array):
+                    array = array.astype(kind, copy=False)
             if array is not x.array:
                 x.array, x.counter = array, [0]  # a graph that saved the old array keeps it
             if x._grad is not None:
@@ -458,11 +463,11 @@ class Module:
         """Move to the CPU."""
         return self.to("cpu")
 
-    def cuda(self, device: Any = None) -> Self:
-        """Move to a GPU."""
-        return self.to(device=f"gpu:{device}" if isinstance(device, int) else device or "gpu")
+    def gpu(self, device: Any = None) -> Self:
+        """Move to a GPU: the current one, or the one that is named or numbered."""
+        return self.to(device="gpu" if device is None else device)
 
-    gpu = cuda
+    cuda = gpu
 
     def float(self) -> Self:
         """Convert float tensors to float32."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from minidl import ops
+from minidl.backend import there
 from minidl.errors import ArgumentError, ShapeError
 from minidl.nn import init
 from minidl.nn.linear import check_counts, empty_parameter
@@ -81,7 +82,8 @@ class _BatchNorm(_Affine):
             )
         momentum = self.momentum or 0.0
         if self.training and self.track_running_stats:
-            self.num_batches_tracked.array += 1
+            with there(self.num_batches_tracked.array):
+                self.num_batches_tracked.array += 1
             if self.momentum is None:  # the plain average of all batches so far
                 momentum = 1 / int(self.num_batches_tracked.array)
         return ops.batch_norm(

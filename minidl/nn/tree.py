@@ -7,9 +7,11 @@ a member, or something that can hold members; lists and dicts, which change with
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator
 from typing import Any
 
+from minidl.backend import CPU, Device, default_device, device_of, gpu_in_use
 from minidl.nn.module import MEMBERS, Members, Module
 from minidl.nn.parameter import Parameter
 
@@ -68,6 +70,14 @@ class Tree:
         self._switched_as_one = own == {(Module.train, Module.eval)}
 
 
+def place_of(root: Module) -> Device:
+    """Return where the parameters below a module live, and its inputs belong; the default device if it has none."""
+    if not gpu_in_use():
+        return CPU
+    parameter = next(root.parameters(), None)
+    return default_device() if parameter is None else device_of(parameter.array)
+
+
 def _containers(values: Any, above: tuple[Any, ...]) -> Iterator[Any]:
     """Yield the lists and dicts among values, and those within them and within tuples."""
     for value in values:
@@ -83,4 +93,4 @@ def _held(container: Any) -> list[Any]:
 
 def _holds(container: Any, held: list[Any]) -> bool:
     now = _held(container)
-    return len(now) == len(held) and all(a is b for a, b in zip(now, held, strict=True))
+    return len(now) == len(held) and all(map(operator.is_, now, held))

@@ -993,18 +993,13 @@ class Softmax(Operation):
     @quiet
     def forward(self, x: Any, axis: int) -> Any:
         self.axis = axis
-        if x.size:
-            y = self.xp.exp(x - x.max(axis=axis, keepdims=True))  # the largest exponent is 0: no overflow
-            y /= y.sum(axis=axis, keepdims=True)
-        else:
-            y = x.copy()
+        y = kernels.softmax(x, axis) if x.size else x.copy()
         self.save(y)
         return y
 
     def backward(self, grad: Any) -> Any:
         (y,) = self.saved
-        weighted = grad * y
-        return weighted - y * weighted.sum(axis=self.axis, keepdims=True)
+        return kernels.softmax_grad(grad, y, self.axis)
 
 
 @takes_tensors("x", axis="dim")
@@ -1055,17 +1050,15 @@ class LogSoftmax(Operation):
     @quiet
     def forward(self, x: Any, axis: int) -> Any:
         self.axis = axis
-        if x.size:
-            shifted = x - x.max(axis=axis, keepdims=True)
-            y = shifted - self.xp.log(self.xp.exp(shifted).sum(axis=axis, keepdims=True))
-        else:
-            y = x.copy()
+        y = kernels.log_softmax(x, axis) if x.size else x.copy()
         self.save(y)
         return y
 
     def backward(self, grad: Any) -> Any:
         (y,) = self.saved
-        return grad - exp(y) * grad.sum(axis=self.axis, keepdims=True)
+        if self.recording:
+            return grad - exp(y) * grad.sum(axis=self.axis, keepdims=True)
+        return kernels.log_softmax_grad(grad, y, self.axis)
 
 
 @takes_tensors("x", axis="dim")

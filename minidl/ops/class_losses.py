@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minidl import kernels
 from minidl.autograd import Operation, Variable
-from minidl.backend import device_of, gpu_in_use, is_array, quiet
+from minidl.backend import CPU, device_of, gpu_in_use, is_array, quiet, to_device
 from minidl.errors import ArgumentError, DeviceError, DTypeError, RangeError, ShapeError, warn
+from minidl.kernels.reference.losses import places
 from minidl.ops.activations import log_softmax, softmax
 from minidl.ops.arguments import shape_of, takes_tensors
 from minidl.ops.creation import as_array
@@ -35,7 +37,7 @@ def checked_labels(x: Any, target: Any, name: str, ignore_index: int | None) -> 
     labels = target.array if isinstance(target, Variable) else target
     own = x.array if isinstance(x, Variable) else x
     if not is_array(labels):
-        labels = as_array(labels, device=device_of(own), copy=False, name=name)
+        labels = as_array(labels, device=CPU, copy=False, name=name)
     if labels.shape != wanted:
         _explain_shape(shape, labels, wanted, classes, name)
     if labels.dtype.kind not in "iu":
@@ -43,12 +45,13 @@ def checked_labels(x: Any, target: Any, name: str, ignore_index: int | None) -> 
             f"{name}: labels must be integers from 0 to {classes - 1}, got {labels.dtype}; convert them with "
             "target.long()"
         )
-    if gpu_in_use() and device_of(labels) != device_of(own):
+    home = device_of(own) if gpu_in_use() else None
+    if home is not None and isinstance(target, Variable) and device_of(labels) != home:
         raise DeviceError(
-            f"{name}: the labels live on {device_of(labels)}, the predictions on {device_of(own)}; move them "
-            "there first"
+            f"{name}: the labels live on {device_of(labels)}, the predictions on {home}; move them there first"
         )
     if on_cpu(labels) is None:
+        labels = _at(home, labels)
         return labels, _counted(labels, ignore_index) if labels.size else None
     # read as unsigned numbers, negative labels are the largest: one look finds labels out of range on either side
     if labels.view(f"u{labels.itemsize}").max() >= classes:
@@ -63,9 +66,15 @@ def checked_labels(x: Any, target: Any, name: str, ignore_index: int | None) -> 
                 f"{name}: {found} is out of range for {classes} classes; labels count from 0 to {classes - 1} "
                 "(subtract 1 if they count from 1), or give the model more outputs"
             )
-        return labels, counts
+        return _at(home, labels), _at(home, counts)
     ignored = ignore_index is not None and 0 <= ignore_index < classes
+    labels = _at(home, labels)
     return labels, _counted(labels, ignore_index) if ignored else None
+
+
+def _at(home: Any, array: Any) -> Any:
+    """Return an array on the device of the predictions, once it was looked at; None stays None."""
+    return array if home is None or array is None else to_device(array, home)
 
 
 def _counted(labels: Any, ignore_index: int | None) -> Any:
@@ -84,18 +93,6 @@ def _explain_shape(shape: tuple[int, ...], labels: Any, wanted: tuple[int, ...],
     if found and wanted and found[0] != wanted[0]:
         raise ShapeError(message + f"the batch sizes, {shape[0]} and {found[0]}, must be equal")
     raise ShapeError(message + "the classes are axis 1 of the predictions, and no axis of the labels")
-
-
-def places(xp: Any, labels: Any) -> tuple[Any, ...]:
-    """Return the index of each label's class in predictions (N, C, d1, ...), for labels (N, d1, ...)."""
-    ndim = labels.ndim
-    if ndim == 1:
-        return xp.arange(labels.size), labels
-    grid = [
-        xp.arange(size).reshape((1,) * axis + (size,) + (1,) * (ndim - 1 - axis))
-        for axis, size in enumerate(labels.shape)
-    ]
-    return (grid[0], labels, *grid[1:])
 
 
 class LabelLoss(Operation, register=False):
@@ -120,36 +117,33 @@ class LabelLoss(Operation, register=False):
         self.weight = None if weight is None else weight[self.at[1]]
         return x[self.at]
 
-    def reduced(self, losses: Any, reduction: str) -> Any:
-        """Reduce the losses of the labels that count."""
+    def of_counted(self, losses: Any) -> tuple[Any, Any]:
+        """Return the losses, 0 where a label does not count, and what each counts in a mean (None if all count 1)."""
         if self.outside is not None:
             losses = self.xp.where(self.outside, math.nan, losses)
-        if self.counts is not None:
-            losses = self.xp.where(self.counts, losses, 0)
+        if self.counts is None:
+            return losses, self.weight
+        shares = self.counts.astype(self.dtype) if self.weight is None else self.weight * self.counts
+        return self.xp.where(self.counts, losses, 0), shares
+
+    def reduced(self, losses: Any, shares: Any, reduction: str) -> Any:
+        """Reduce the losses, of which each counts its share."""
         self.divisor: Any = 1
         self.reduction = reduction
         if reduction == "none":
             return losses
         total = losses.sum()
         if reduction == "mean":
-            self.divisor = self._total_weight(losses)
+            self.divisor = (losses.size or math.nan) if shares is None else shares.sum()
             total = total / self.divisor
             if self.counts is not None:  # where no label counts, the mean is nan but the gradient 0
-                self.divisor = self.xp.where(self.divisor == 0, 1, self.divisor).astype(self.dtype)
+                self.divisor = self.xp.where(self.divisor == 0, 1, self.divisor).astype(losses.dtype)
         return total
-
-    def _total_weight(self, losses: Any) -> Any:
-        if self.weight is not None:
-            counted = self.weight if self.counts is None else self.weight * self.counts
-            return counted.sum()
-        if self.counts is not None:
-            return self.counts.sum().astype(self.dtype)
-        return losses.size or math.nan
 
     def spread(self, grad: Any) -> Any:
         """Return what the gradient of each prediction is to be multiplied by."""
         if self.reduction == "none":
-            n, *rest = self.at[1].shape
+            n, *rest = grad.shape
             return grad.reshape((n, 1, *rest))
         return grad / self.divisor if self.reduction == "mean" else grad
 
@@ -180,7 +174,7 @@ class NllLoss(LabelLoss):
         losses = -self.look_up(x, labels, counts, weight)
         if self.weight is not None:
             losses = losses * self.weight
-        return self.reduced(losses, reduction)
+        return self.reduced(*self.of_counted(losses), reduction)
 
     def backward(self, grad: Any) -> Any:
         return self.wanted() * -self.spread(grad)
@@ -262,33 +256,22 @@ def nll_loss(
 class CrossEntropy(LabelLoss):
     @quiet
     def forward(self, x: Any, labels: Any, counts: Any, weight: Any, smoothing: float, reduction: str) -> Any:
-        xp = self.xp
-        z = x - x.max(axis=1, keepdims=True)  # (N, C, d1, ...): the largest exponent is 0, so nothing overflows
-        p = xp.exp(z)
-        total = p.sum(axis=1, keepdims=True)  # (N, 1, d1, ...)
-        log_total = xp.log(total)[:, 0]  # (N, d1, ...)
-        losses = log_total - self.look_up(z, labels, counts, weight)
-        if self.weight is not None:
-            losses = losses * self.weight
-        if smoothing:
-            by_class = xp.expand_dims(log_total, 1) - z  # (N, C, d1, ...)
-            if weight is not None:
-                by_class *= _by_class(weight, x.ndim)
-            losses = losses * (1 - smoothing) + by_class.sum(axis=1) * (smoothing / self.classes)
+        losses, shares, gradient = kernels.cross_entropy(x, labels, counts, weight, smoothing, self.needs[0])
+        self.counts = counts
         if self.needs[0]:
-            p /= total
-            self.save(x, p)
-        self.smoothing = smoothing
-        return self.reduced(losses, reduction)
+            self.save(x, gradient)
+            # never the user's own arrays, which may hold the next batch before backward runs
+            self.target = labels.copy(), counts, None if weight is None else weight.copy(), smoothing
+        return self.reduced(losses, shares, reduction)
 
     def backward(self, grad: Any) -> Any:
-        x, p = self.saved
-        if self.recording:
-            p = softmax(x, 1)  # what forward kept is a constant; this depends on x
-        q = self.wanted(self.smoothing)
-        if self.weight is not None or self.counts is not None:
-            p = p * q.sum(axis=1, keepdims=True)
-        return (p - q) * self.spread(grad)
+        x, gradient = self.saved
+        if self.recording:  # what forward kept is a constant; this depends on x
+            labels, counts, weight, smoothing = self.target
+            self.look_up(x.array, labels, counts, weight)
+            q = self.wanted(smoothing)
+            gradient = softmax(x, 1) * q.sum(axis=1, keepdims=True) - q
+        return gradient * self.spread(grad)
 
 
 def cross_entropy(

@@ -6,8 +6,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from minidl.autograd import Operation, Variable
+from minidl.autograd.operation import ToDevice
 from minidl.backend import Device, device_of
-from minidl.backend import to_device as move
 from minidl.ops.arguments import shape_of, takes_tensors
 
 if TYPE_CHECKING:
@@ -92,18 +92,7 @@ def contiguous(x: Any) -> Tensor:
     return x if array.flags.c_contiguous else Clone.apply(x)
 
 
-class ToDevice(Operation):
-    """The gradient moves back to where the input was."""
-
-    def forward(self, x: Any, device: Device) -> Any:
-        self.before = device_of(x)
-        return move(x, device)
-
-    def backward(self, grad: Any) -> Any:
-        return to_device(grad, self.before)
-
-
-def to_device(x: Any, device: Any) -> Tensor:
+def to_device(x: Any, device: Any, non_blocking: bool = False) -> Tensor:
     """Return ``x`` on another device, differentiably.
 
     .. math:: y = x
@@ -113,6 +102,8 @@ def to_device(x: Any, device: Any) -> Tensor:
     x : Tensor or array, any shape
     device : Device or str
         ``"cpu"``, ``"gpu"`` or ``"gpu:N"``; ``"cuda"`` is accepted.
+    non_blocking : bool
+        Do not wait for a copy from pinned memory to a GPU: nothing may be written there before it is done.
 
     Returns
     -------
@@ -136,7 +127,7 @@ def to_device(x: Any, device: Any) -> Tensor:
     """
     place = device if isinstance(device, Device) else Device(device)
     array = x.array if isinstance(x, Variable) else x
-    return x if device_of(array) == place else ToDevice.apply(x, device=place)
+    return x if device_of(array) == place else ToDevice.apply(x, device=place, non_blocking=non_blocking)
 
 
 def is_tensor(value: Any) -> bool:

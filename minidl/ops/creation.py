@@ -10,7 +10,19 @@ import numpy as np
 from minidl.autograd import Variable, cast, wrap
 from minidl.autograd.operation import described
 from minidl.autograd.variable import check_may_require_grad
-from minidl.backend import CPU, Device, as_dtype, cupy, default_dtype, device_of, is_array, namespace, to_device
+from minidl.backend import (
+    Device,
+    as_dtype,
+    cupy,
+    default_device,
+    default_dtype,
+    device_of,
+    is_array,
+    on,
+    there,
+    to_device,
+    to_numpy,
+)
 from minidl.errors import ArgumentError, DTypeError, ShapeError
 from minidl.ops.arguments import as_integer, as_number, as_sizes, sized, takes_tensors
 from minidl.ops.conversion import to_device as to
@@ -47,7 +59,8 @@ __all__ = [
 def as_array(data: Any, dtype: Any = None, device: Any = None, copy: bool = True, name: str = "tensor") -> Any:
     """Return ``data`` (a tensor, an array, a number, nested lists of these) as an array of the engine's.
 
-    Python floats take the default dtype, Python ints int64; arrays and tensors keep theirs.
+    Python floats take the default dtype, Python ints int64; arrays and tensors keep theirs. Data of the host goes to
+    the default device if none is named; what lives on a device stays there.
 
     Raises
     ------
@@ -56,13 +69,19 @@ def as_array(data: Any, dtype: Any = None, device: Any = None, copy: bool = True
     DTypeError
         If ``data`` is not numeric.
     """
+    target = None if device is None else Device(device)
     if isinstance(data, Variable):
         data = data.array
+    elif target is None and (isinstance(data, np.ndarray) or not is_array(data)):
+        target = default_device()
     given = data
     if not is_array(data):
         typed = isinstance(data, np.generic) or hasattr(data, "__array__") or hasattr(data, "__dlpack__")
-        if isinstance(data, (list, tuple)) and any(isinstance(x, Variable) for x in _leaves(data)):
-            data = _plain(data)
+        if isinstance(data, (list, tuple)):
+            first = next((x for x in _leaves(data) if isinstance(x, Variable)), None)
+            if first is not None:
+                target = device_of(first.array) if device is None else target
+                data = _plain(data)
         try:
             data = np.asarray(data)
         except ValueError:
@@ -79,11 +98,11 @@ def as_array(data: Any, dtype: Any = None, device: Any = None, copy: bool = True
         what = "an int of more than 64 bits" if type(given) is int else what
         raise DTypeError(f"{name}: cannot make a tensor of {what}; expected numbers or booleans (nested lists of them)")
     wanted = as_dtype(dtype) if dtype is not None else as_dtype(data.dtype)
-    target = Device(device) if device is not None else None
     moved = to_device(data, target) if target is not None else data
-    if moved.dtype != wanted:
-        return moved.astype(wanted)
-    return namespace(moved).array(moved) if copy and moved is data else moved
+    if moved.dtype == wanted and not (copy and moved is data):
+        return moved
+    with there(moved):
+        return moved.astype(wanted)  # a copy, if it has that dtype already
 
 
 def _leaves(data: Any) -> Any:
@@ -95,10 +114,10 @@ def _leaves(data: Any) -> Any:
 
 
 def _plain(data: Any) -> Any:
-    """Replace the tensors in nested lists by arrays."""
+    """Replace the tensors in nested lists by arrays of the host."""
     if isinstance(data, (list, tuple)):
         return [_plain(x) for x in data]
-    return data.array if isinstance(data, Variable) else data
+    return to_numpy(data.array) if isinstance(data, Variable) else data
 
 
 def make(array: Any, requires_grad: bool = False) -> Tensor:
@@ -111,14 +130,15 @@ def make(array: Any, requires_grad: bool = False) -> Tensor:
     return out
 
 
-def build(function: str, *args: Any, device: Any = None, **kwargs: Any) -> Any:
-    """Call ``numpy.<function>``, or CuPy's on the GPU that ``device`` names."""
-    place = CPU if device is None else Device(device)
-    if place is CPU or place.type == "cpu":
-        return getattr(np, function)(*args, **kwargs)
-    module = cupy()
-    with module.cuda.Device(place.index):
-        return getattr(module, function)(*args, **kwargs)
+def build(function: str, *args: Any, device: Any = None, cast_to: Any = None) -> Any:
+    """Call ``numpy.<function>``, or CuPy's on the GPU that ``device`` names; the default device if it is None."""
+    place = default_device() if device is None else Device(device)
+    if place.type == "cpu":
+        made = getattr(np, function)(*args)
+        return made if cast_to is None else made.astype(cast_to, copy=False)
+    with on(place):
+        made = getattr(cupy(), function)(*args)
+        return made if cast_to is None else made.astype(cast_to, copy=False)
 
 
 def as_shape(size: Any, name: str) -> tuple[int, ...]:
@@ -141,7 +161,7 @@ def tensor(data: Any, dtype: Any = None, device: Any = None, requires_grad: bool
     dtype : dtype, optional
         Defaults to float32 for Python floats, int64 for Python ints, and the dtype of an array.
     device : Device or str, optional
-        Where it shall live; the device of ``data`` if left out.
+        Where it shall live. If left out: where ``data`` lives; the default device if that is data of the host.
     requires_grad : bool
         Whether gradients with respect to it are wanted.
 
@@ -188,7 +208,7 @@ def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool
     dtype : dtype, optional
         Defaults to float32 (see :func:`set_default_dtype`).
     device : Device or str, optional
-        Defaults to the CPU.
+        Defaults to the CPU (see :func:`set_default_device`).
     requires_grad : bool
         Whether gradients with respect to it are wanted.
 
@@ -230,7 +250,7 @@ def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool 
     dtype : dtype, optional
         Defaults to float32 (see :func:`set_default_dtype`).
     device : Device or str, optional
-        Defaults to the CPU.
+        Defaults to the CPU (see :func:`set_default_device`).
     requires_grad : bool
         Whether gradients with respect to it are wanted.
 
@@ -272,7 +292,7 @@ def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool
     dtype : dtype, optional
         Defaults to float32 (see :func:`set_default_dtype`).
     device : Device or str, optional
-        Defaults to the CPU.
+        Defaults to the CPU (see :func:`set_default_device`).
     requires_grad : bool
         Whether gradients with respect to it are wanted.
 
@@ -681,7 +701,7 @@ def arange(
         wanted = np.dtype(np.int64) if all(isinstance(x, int) for x in (start, end, step)) else default_dtype()
     else:
         wanted = as_dtype(dtype)
-    return make(build("arange", start, end, step, device=device).astype(wanted, copy=False), requires_grad)
+    return make(build("arange", start, end, step, device=device, cast_to=wanted), requires_grad)
 
 
 def _span(name: str, start: Any, end: Any, steps: Any) -> tuple[float, float, int]:
@@ -708,7 +728,7 @@ def linspace(
     dtype : dtype, optional
         Defaults to float32 (see :func:`set_default_dtype`).
     device : Device or str, optional
-        Defaults to the CPU.
+        Defaults to the CPU (see :func:`set_default_device`).
     requires_grad : bool
         Whether gradients with respect to it are wanted.
 
@@ -733,7 +753,7 @@ def linspace(
     """
     start, end, steps = _span("linspace", start, end, steps)
     wanted = default_dtype() if dtype is None else as_dtype(dtype)
-    return make(build("linspace", start, end, steps, device=device).astype(wanted, copy=False), requires_grad)
+    return make(build("linspace", start, end, steps, device=device, cast_to=wanted), requires_grad)
 
 
 @takes_tensors(stop="end", num="steps")
@@ -761,7 +781,7 @@ def logspace(
     dtype : dtype, optional
         Defaults to float32 (see :func:`set_default_dtype`).
     device : Device or str, optional
-        Defaults to the CPU.
+        Defaults to the CPU (see :func:`set_default_device`).
     requires_grad : bool
         Whether gradients with respect to it are wanted.
 
@@ -805,7 +825,7 @@ def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, 
     dtype : dtype, optional
         Defaults to float32 (see :func:`set_default_dtype`).
     device : Device or str, optional
-        Defaults to the CPU.
+        Defaults to the CPU (see :func:`set_default_device`).
     requires_grad : bool
         Whether gradients with respect to it are wanted.
 
@@ -833,7 +853,7 @@ def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, 
     """
     rows, columns = as_shape((n, n if m is None else m), "eye")
     wanted = default_dtype() if dtype is None else as_dtype(dtype)
-    return make(build("eye", rows, columns, dtype=wanted, device=device), requires_grad)
+    return make(build("eye", rows, columns, device=device, cast_to=wanted), requires_grad)
 
 
 def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:

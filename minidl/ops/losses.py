@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minidl.autograd import Operation, Variable, cast, guarded
-from minidl.backend import default_dtype, device_of, gpu_in_use, is_array, namespace, quiet
+from minidl.backend import default_dtype, device_of, gpu_in_use, is_array, namespace, quiet, to_device
 from minidl.errors import ArgumentError, DeviceError, DTypeError, RangeError, ShapeError, warn
 from minidl.ops.activations import logsigmoid
 from minidl.ops.arguments import shape_of, takes_tensors
@@ -36,7 +36,7 @@ __all__ = [
 
 def check_reduction(reduction: str, name: str, *more: str) -> None:
     """Raise an ArgumentError unless ``reduction`` is one that the loss knows."""
-    if reduction not in ("mean", "sum", "none", *more):
+    if reduction not in ("mean", "sum", "none") and reduction not in more:
         known = "', '".join(("mean", "sum", "none", *more))
         raise ArgumentError(f"{name}: reduction must be one of '{known}', got {reduction!r}")
 
@@ -79,6 +79,8 @@ def constant(value: Any, x: Any, name: str, what: str) -> Any:
     dtype = own.dtype if own.dtype.kind == "f" else default_dtype()
     if not is_array(array):
         array = namespace(own).asarray(array)
+    elif not isinstance(value, Variable):
+        array = to_device(array, device_of(own))  # data of the host
     if array.dtype.kind not in "fiub":
         raise DTypeError(f"{name}: {what} must be numbers, got {array.dtype}")
     if gpu_in_use() and device_of(array) != device_of(own):
@@ -138,10 +140,11 @@ class ElementwiseLoss(Operation, register=False):
             total = total * self.share
         return total
 
-    def spread(self, grad: Any) -> Any:
-        """Return what the gradient of each element is to be multiplied by."""
-        if self.share != 1:
-            grad = grad * self.share
+    def spread(self, grad: Any, factor: float = 1.0) -> Any:
+        """Return what the gradient of each element is to be multiplied by, times ``factor``."""
+        share = self.share * factor
+        if share != 1:
+            grad = grad * share
         return grad if self.weight is None else grad * self.weight
 
 
@@ -158,7 +161,7 @@ class MseLoss(ElementwiseLoss):
 
     def backward(self, grad: Any) -> Any:
         x, target = self.saved
-        grad_x = (x - target) * (self.spread(grad) * 2)
+        grad_x = (x - target) * self.spread(grad, 2)
         return grad_x, -grad_x if self.needs[1] else None
 
 

@@ -35,12 +35,13 @@ class MaxPool2d(Operation):
         if return_indices:
             indices = indices.astype("int64", copy=False)  # compiled, they come in half of that
         self.image = x.shape[2:]
+        self.windows = (kernel, stride, padding, dilation)
         self.save(indices)
         return (values, indices) if return_indices else values
 
     def backward(self, grad: Any, grad_indices: Any = None) -> Any:
         (indices,) = self.saved
-        return ScatterPlanes.apply(grad, indices=indices, size=self.image)
+        return ScatterPlanes.apply(grad, indices=indices, size=self.image, windows=self.windows)
 
 
 class AdaptiveMaxPool2d(Operation):
@@ -58,9 +59,9 @@ class AdaptiveMaxPool2d(Operation):
 class ScatterPlanes(Operation):
     """Add each element to the place in a plane of zeros that its index names: the gradient of max pooling."""
 
-    def forward(self, x: Any, indices: Any, size: Pair) -> Any:
+    def forward(self, x: Any, indices: Any, size: Pair, windows: Any = None) -> Any:
         self.save(indices)
-        return kernels.scatter_planes(x, indices, size)
+        return kernels.scatter_planes(x, indices, size, windows)
 
     def backward(self, grad: Any) -> Any:
         (indices,) = self.saved

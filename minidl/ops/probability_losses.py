@@ -112,7 +112,7 @@ class SparseCategoricalCrossentropy(LabelLoss):
             inside &= counts
         self.save(x)
         self.parts = right, total, inside
-        return self.reduced(-xp.log(bounded), reduction)
+        return self.reduced(*self.of_counted(-xp.log(bounded)), reduction)
 
     def backward(self, grad: Any) -> Any:
         (x,) = self.saved

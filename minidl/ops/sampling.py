@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minidl import kernels
 from minidl.autograd import Variable
-from minidl.backend import CPU, Device, as_dtype, cupy, default_dtype, device_of, namespace, to_device
+from minidl.backend import (
+    Device,
+    GPUGenerator,
+    as_dtype,
+    cupy,
+    default_device,
+    default_dtype,
+    device_of,
+    namespace,
+    on,
+    to_device,
+)
 from minidl.backend import generator as generator_of
-from minidl.errors import ArgumentError, DTypeError, RangeError, ShapeError
+from minidl.errors import ArgumentError, DeviceError, DTypeError, RangeError, ShapeError
 from minidl.ops.arguments import as_integer, sized, takes_tensors
 from minidl.ops.creation import as_array, as_shape, make
 
@@ -28,27 +42,41 @@ __all__ = [
     "randperm",
 ]
 
-INT64 = np.dtype(np.int64)
+INT64, FLOAT32 = np.dtype(np.int64), np.dtype(np.float32)
+
+
+#: What makes numbers of a GPU's random words, by the method of NumPy's generator that draws such numbers.
+FROM_WORDS: dict[str, Callable[..., Any]] = {
+    "random": kernels.uniform,
+    "standard_normal": kernels.normal,
+    "integers": kernels.integers,
+}
 
 
 def draw(method: str, shape: tuple[int, ...], dtype: Any, device: Any, *args: Any, generator: Any = None) -> Any:
-    """Return an array of ``dtype`` filled by one of the generator's methods that NumPy and CuPy both have.
+    """Return an array of ``dtype`` filled by a method of NumPy's generator, or by its twin on a GPU.
 
-    Without ``generator`` it is that of ``device``; one that is given draws on the CPU.
+    Without ``generator`` it is that of ``device``. What a generator of the CPU draws for a GPU is copied there.
     """
-    if generator is not None and not isinstance(generator, np.random.Generator):
+    if generator is not None and not isinstance(generator, (np.random.Generator, GPUGenerator)):
         raise DTypeError(f"generator= must be a minidl.Generator, got {type(generator).__name__}")
-    place = CPU if device is None else Device(device)
+    place = default_device() if device is None else Device(device)
+    source = generator_of(place) if generator is None else generator
     # generators know float32 and float64; integers are drawn as int64
-    drawn = dtype if dtype.kind == "f" and dtype.itemsize >= 4 else INT64 if method == "integers" else np.dtype("f4")
-    if generator is not None:
-        found = to_device(np.asarray(getattr(generator, method)(*args, size=shape, dtype=drawn)), place)
-    elif place.type == "cpu":
-        found = getattr(generator_of(place), method)(*args, size=shape, dtype=drawn)
-    else:
-        with cupy().cuda.Device(place.index):
-            found = getattr(generator_of(place), method)(*args, size=shape, dtype=drawn)
-    return found.astype(dtype, copy=False) if hasattr(found, "astype") else np.asarray(found, dtype)
+    drawn = dtype if dtype.kind == "f" and dtype.itemsize >= 4 else INT64 if method == "integers" else FLOAT32
+    if isinstance(source, GPUGenerator):
+        if source.device != place:
+            raise DeviceError(
+                f"the generator draws on {source.device}, the tensor is to be on {place}; give a generator of "
+                "that device, or one of the CPU, whose numbers are copied"
+            )
+        size = math.prod(shape)
+        counters = kernels.counters_for(size, drawn)
+        with on(place):
+            words = kernels.random_words(cupy(), counters, *source.take(counters))
+            return FROM_WORDS[method](words, drawn, *args)[:size].reshape(shape).astype(dtype, copy=False)
+    drawn_there = np.asarray(getattr(source, method)(*args, size=shape, dtype=drawn), dtype)  # a number: as a scalar
+    return drawn_there if place.type == "cpu" else to_device(drawn_there, place)
 
 
 def uniform_array(shape: tuple[int, ...], dtype: Any, device: Any, generator: Any = None) -> Any:
@@ -85,7 +113,7 @@ def rand(
     dtype : dtype, optional
         Defaults to float32 (see :func:`set_default_dtype`).
     device : Device or str, optional
-        Defaults to the CPU.
+        Defaults to the CPU (see :func:`set_default_device`).
     requires_grad : bool
         Whether gradients with respect to it are wanted.
 
@@ -131,7 +159,7 @@ def randn(
     dtype : dtype, optional
         Defaults to float32 (see :func:`set_default_dtype`).
     device : Device or str, optional
-        Defaults to the CPU.
+        Defaults to the CPU (see :func:`set_default_device`).
     requires_grad : bool
         Whether gradients with respect to it are wanted.
 
@@ -380,7 +408,7 @@ def normal(
     dtype : dtype, optional
         Defaults to float32 (see :func:`set_default_dtype`).
     device : Device or str, optional
-        Defaults to the CPU.
+        Defaults to the CPU (see :func:`set_default_device`).
     requires_grad : bool
         Whether gradients with respect to it are wanted.
 

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from minidl.backend import Device, check_available, set_default_device
 from minidl.errors import ArgumentError, DataError, StateError
 from minidl.serve import metrics
 from minidl.serve.app import create_app
@@ -40,6 +41,7 @@ class Plan:
     name: str
     factory: str | None
     input_shape: list[int] | None
+    device: str | None
     keys_file: str | None
     open_to_all: bool
     settings: dict[str, Any]
@@ -62,11 +64,14 @@ def serve(arguments: argparse.Namespace) -> None:
         name=arguments.name or re.sub(r"[^A-Za-z0-9._-]", "-", path.name.split(".")[0])[:100] or "model",
         factory=arguments.factory,
         input_shape=arguments.input_shape,
+        device=arguments.device,
         keys_file=None if arguments.keys_file is None else str(arguments.keys_file),
         open_to_all=arguments.insecure_no_auth,
         settings=settings,
     )
     check_keys(plan)
+    if plan.device is not None:
+        check_available(Device(plan.device))
     if not path.exists():
         raise DataError(f"serve: there is no file {path}")
     with bind(arguments.host, arguments.port) as listener:
@@ -145,6 +150,8 @@ def run(plan: Plan, listener: socket.socket, announce: Callable[[], None]) -> No
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is a model that another could replace
     from_file = Path(plan.model)
+    if plan.device is not None:
+        set_default_device(plan.device)  # in all threads: the process is there for this model alone
     keys = check_keys(plan)
     os.environ.pop(VARIABLE, None)  # from here on there are hashes alone
     app = create_app(

@@ -19,6 +19,7 @@ from minidl.keras.names import clear_session
 from minidl.keras.saving import load_model, load_weights
 from minidl.keras.structure import flatten, map_structure
 from minidl.nn.module import Module
+from minidl.nn.tree import place_of
 from minidl.ops import from_numpy
 
 WEIGHTS = (".safetensors", ".weights.h5")
@@ -67,7 +68,7 @@ class ServedModel:
     Parameters
     ----------
     model : Module
-        Of either dialect. It is set to evaluation, and nobody may train it meanwhile.
+        Of either dialect, on the CPU or a GPU. It is set to evaluation, and nobody may train it meanwhile.
     input_shape : tuple of int, optional
         Without the batch. A Keras model that begins with an ``Input`` knows it.
 
@@ -83,6 +84,7 @@ class ServedModel:
         if not isinstance(model, Module):
             raise DTypeError(f"serve: expected a model (minidl.nn.Module or keras.Model), got a {type(model).__name__}")
         self.model = model.eval()
+        self.device = place_of(model)
         self.inputs, self._structure = _inputs_of(model, input_shape)
         try:
             results = self._forward(self.zeros(1))
@@ -136,7 +138,7 @@ class ServedModel:
         )
 
     def _forward(self, arrays: list[np.ndarray]) -> list[np.ndarray]:
-        tensors = [from_numpy(x) for x in arrays]
+        tensors = [from_numpy(x).to(self.device) for x in arrays]
         with no_grad(), np.errstate(all="ignore"):  # what is not finite is looked for in the outputs
             if self._structure is None:
                 result = self.model(*tensors)

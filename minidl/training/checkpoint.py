@@ -13,7 +13,7 @@ import numpy as np
 
 from minidl import formats
 from minidl.autograd import Variable
-from minidl.backend import get_rng_state, is_array, set_rng_state, to_numpy
+from minidl.backend import GPUGenerator, is_array, rng_states, set_rng_states, to_numpy
 from minidl.errors import ArgumentError, FormatError, warn
 from minidl.formats import atomic_write
 from minidl.nn.module import Module
@@ -137,20 +137,31 @@ def _checksum(tree: Any, value: int = 0) -> int:
 
 
 def random_state(model: Module) -> dict[str, Any]:
-    """Return where minidl's generator and those that layers of ``model`` hold are in their sequences."""
-    return {"cpu": get_rng_state(), "layers": {name: rng.bit_generator.state for name, rng in _generators(model)}}
+    """Return where the generators of all devices and those that layers of ``model`` hold are in their sequences."""
+    return {**rng_states(), "layers": {name: _state(rng) for name, rng in _generators(model)}}
 
 
 def set_random_state(model: Module, state: Mapping[str, Any]) -> None:
     """Put all generators back to where :func:`random_state` was called."""
-    set_rng_state(state["cpu"])
+    set_rng_states({device: found for device, found in state.items() if device != "layers"})
     for name, rng in _generators(model):
         if name in state["layers"]:
-            rng.bit_generator.state = state["layers"][name]
+            _set_state(rng, state["layers"][name])
 
 
-def _generators(model: Module) -> Iterator[tuple[str, np.random.Generator]]:
+def _state(rng: Any) -> dict[str, Any]:
+    return rng.get_state() if isinstance(rng, GPUGenerator) else rng.bit_generator.state
+
+
+def _set_state(rng: Any, state: dict[str, Any]) -> None:
+    if isinstance(rng, GPUGenerator):
+        rng.set_state(state)
+    else:
+        rng.bit_generator.state = state
+
+
+def _generators(model: Module) -> Iterator[tuple[str, Any]]:
     for path, module in model.named_modules():
         for name, value in vars(module).items():
-            if isinstance(value, np.random.Generator):
+            if isinstance(value, (np.random.Generator, GPUGenerator)):
                 yield f"{path}.{name}", value

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from minidl.autograd import Variable, no_grad
-from minidl.backend import CPU, Device, device_of, gpu_in_use, to_numpy
+from minidl.backend import to_numpy
 from minidl.data.samplers import positive
 from minidl.errors import ArgumentError, DataError, DTypeError, GradError, StateError, warn
 from minidl.nn.module import Module
-from minidl.nn.tree import Tree
+from minidl.nn.tree import Tree, place_of
 from minidl.nn.utils import clip_grad_norm_, clip_grad_value_
 from minidl.training.batches import Batch, single
 from minidl.training.meters import Meters
@@ -259,15 +259,9 @@ class Steps:
                 + (", optimizer)" if optimizer else ")")
             )
 
-    def _device(self) -> Device:
-        if not gpu_in_use():
-            return CPU
-        parameter = next(self.model.parameters(), None)
-        return CPU if parameter is None else device_of(parameter.array)
-
     def _single(self, name: str, x: Any, y: Any, weight: Any, class_weight: Any = None) -> Batch:
         """Return arrays as one batch."""
-        return single(x, y, weight, name=name, class_weight=class_weight, device=self._device())
+        return single(x, y, weight, name=name, class_weight=class_weight, device=place_of(self.model))
 
 
 def call(model: Any, x: Any) -> Any:

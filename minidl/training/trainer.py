@@ -17,6 +17,7 @@ from minidl.backend import generator, to_numpy
 from minidl.data.samplers import positive
 from minidl.errors import ArgumentError, DataError, StateError, warn
 from minidl.nn.module import Module
+from minidl.nn.tree import place_of
 from minidl.training.batches import Batch, Source, make_source, split
 from minidl.training.callbacks import Callback, CallbackList, History, ProgressBar
 from minidl.training.checkpoint import CheckpointManager, random_state, set_random_state
@@ -277,7 +278,7 @@ class Trainer(Steps):
             shuffle=shuffle,
             seed=seed,
             class_weight=class_weight,
-            device=self._device(),
+            device=place_of(self.model),
         )
         if validation is not None:
             validation.seed = seed + 1
@@ -611,7 +612,7 @@ class Trainer(Steps):
         self, name: str, x: Any, y: Any, weight: Any, batch_size: int | None, default: int | None = None
     ) -> Source:
         return make_source(
-            x, y, weight, name=name, batch_size=batch_size, default_size=default or 32, device=self._device()
+            x, y, weight, name=name, batch_size=batch_size, default_size=default or 32, device=place_of(self.model)
         )
 
     def _callbacks(self, given: Any, history: History | None, **params: Any) -> CallbackList:

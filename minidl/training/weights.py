@@ -12,7 +12,7 @@ import numpy as np
 
 from minidl import ops
 from minidl.autograd import Variable
-from minidl.backend import default_dtype, device_of, is_array, namespace, to_device, to_numpy
+from minidl.backend import default_dtype, device_of, is_array, namespace, to_device
 from minidl.errors import ArgumentError, DTypeError, ShapeError
 from minidl.nn.module import Module
 
@@ -40,21 +40,24 @@ def class_weights(y: Any, class_weight: Mapping[int, float], name: str) -> Any:
     if not is_array(array):
         what = "no targets" if y is None else f"a {type(y).__name__} of them"
         raise ArgumentError(f"{name}: class_weight needs one array of targets, got {what}; pass sample_weight instead")
-    labels = to_numpy(array)
+    labels = array
     if labels.ndim > 1:
         labels = labels[..., 0] if labels.shape[-1] == 1 else labels.argmax(axis=-1)  # (N,)
-    if labels.dtype.kind == "f" and not (labels == np.rint(labels)).all():
+    on_host = isinstance(labels, np.ndarray)  # to look at what a GPU has would be to wait for it
+    if on_host and labels.dtype.kind == "f" and not (labels == np.rint(labels)).all():
         raise DTypeError(f"{name}: class_weight needs labels or one-hot targets, got {array.dtype} {array.shape}")
-    found, index = np.unique(labels, return_inverse=True)
-    weights = np.array([class_weight.get(int(label), 1.0) for label in found], default_dtype())
-    return to_device(weights[index.reshape(labels.shape)], device_of(array))
+    xp, dtype = namespace(labels), default_dtype()
+    weights = xp.ones(labels.shape, dtype)
+    for label, weight in class_weight.items():
+        weights = xp.where(labels == label, dtype.type(weight), weights)
+    return weights
 
 
 def combined(first: Any, second: Any) -> Any:
     """Return the product of two weights of samples, the second of which may be missing."""
     if second is None:
         return first
-    second = second.array if isinstance(second, Variable) else second
+    second = to_device(second.array if isinstance(second, Variable) else second, device_of(first))
     return first.reshape(first.shape + (1,) * (second.ndim - first.ndim)) * second
 
 

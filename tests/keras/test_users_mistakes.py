@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import minidl
 from minidl import keras
 from minidl.errors import (
     ArgumentError,
@@ -301,12 +302,15 @@ OWN: list[Mistake] = [
         "with minidl's functions",
     ),
 ]
+VALUES = [message for _, _, message in SHAPES if message.startswith("label")]
 ALL = [*SHAPES, *INPUTS, *NAMES, *NUMBERS, *DATA, *STATES, *OWN]
 
 
 @pytest.mark.parametrize(("mistake", "error", "message"), ALL, ids=[f"{i}-{x[2][:40]}" for i, x in enumerate(ALL)])
 def test_each_mistake_is_told(mistake: Callable[[], Any], error: type[Exception], message: str) -> None:
-    with pytest.raises(error, match=message) as raised:
+    # shapes are looked at everywhere, values of targets on the CPU alone: nobody waits for a GPU
+    place = "cpu" if message in VALUES else minidl.get_default_device()
+    with minidl.device(place), pytest.raises(error, match=message) as raised:
         mistake()
     assert isinstance(raised.value, MiniDLError)
 

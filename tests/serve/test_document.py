@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import minidl
 from minidl import cli, keras
 from minidl.errors import StateError
 from minidl.examples import EXAMPLES, cnn_classifier, service
@@ -49,7 +50,7 @@ def test_reproduce_service(tmp_path: Path, capsys: pytest.CaptureFixture[str], m
         classifier((28, 28, 1), seed=4).save(report.out / "cnn-classifier.h5")  # the training itself: tests/examples/
 
     monkeypatch.setattr(cnn_classifier, "run", train)
-    arguments = ["reproduce", "service", "--out", str(tmp_path)]
+    arguments = ["reproduce", "service", "--out", str(tmp_path), "--device", "cpu"]  # the service is another process
     assert cli.main([*arguments, "--epochs", "2", "--seed", "7"]) == 0
     printed = capsys.readouterr().out
     asked = re.findall(r"^digit (\d), which is a (\d):   (\d): (\S+)   \d: \S+   \d: \S+$", printed, re.M)
@@ -71,7 +72,8 @@ def test_reproduce_service(tmp_path: Path, capsys: pytest.CaptureFixture[str], m
 
 def test_what_goes_wrong_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "cnn-classifier.h5").write_bytes(b"no model")
-    with pytest.raises(StateError, match=r"service: it did not start: minidl: .*cnn-classifier\.h5"):
+    missing = r"service: it did not start: minidl: .*cnn-classifier\.h5"
+    with minidl.device("cpu"), pytest.raises(StateError, match=missing):  # the service is another process
         EXAMPLES["service"].run(Report("service", tmp_path))
     with pytest.raises(StateError, match=r"service: the client failed: .*ConnectionError"):
         service.asked("http://127.0.0.1:9", "key", [picture(tmp_path)])

@@ -88,6 +88,17 @@ def test_several_inputs_and_outputs(rng: np.random.Generator) -> None:
         np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
+def test_a_model_computes_where_it_lives() -> None:
+    with minidl.device("cpu"):
+        model = classifier((6, 5), 3)
+    x = np.random.default_rng(0).random((2, 6, 5), np.float32)
+    (expected,) = ServedModel(model).predict([x])
+    model.to(minidl.get_default_device())
+    (found,) = ServedModel(model).predict([x])
+    assert type(found) is np.ndarray
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
 def test_sizes_that_are_not_fixed() -> None:
     model = ServedModel(keras.Sequential([keras.Input((None, 4)), keras.layers.LSTM(3, return_sequences=True)]))
     assert [s.shape for s in (*model.inputs, *model.outputs)] == [(None, 4), (None, 3)]

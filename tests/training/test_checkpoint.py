@@ -16,6 +16,7 @@ import pytest
 
 import minidl
 from minidl import formats, nn, optim
+from minidl.backend import is_array, to_numpy
 from minidl.data import DataLoader, Dataset, TensorDataset
 from minidl.errors import ArgumentError, NumericalWarning, StateError
 from minidl.training import CheckpointManager, Trainer
@@ -117,6 +118,8 @@ def flat(tree: Any) -> Any:
         return [flat(value) for value in tree]
     if hasattr(tree, "numpy"):
         tree = tree.numpy()
+    if is_array(tree):
+        tree = to_numpy(tree)
     return (tree.dtype.str, tree.shape, tree.tobytes()) if isinstance(tree, np.ndarray) else tree
 
 

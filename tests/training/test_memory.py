@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,19 @@ import pytest
 
 pytest.importorskip("numba")
 
+import minidl
 from minidl import keras
 from minidl.kernels.cpu import convolution, optimizers, recurrent
 from minidl.optim import optimizer as shared
 
 STEPS = 1000
 RNG = np.random.default_rng(0)
+
+
+@pytest.fixture(autouse=True)
+def _on_the_cpu() -> Iterator[None]:
+    with minidl.device("cpu"):  # whose kernels and memory this is about
+        yield
 
 
 def resident() -> int:

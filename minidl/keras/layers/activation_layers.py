@@ -246,7 +246,7 @@ class Softmax(_Elementwise):
 
     def call(self, inputs: Any, mask: Any = None) -> Any:
         if mask is not None:
-            mask = ops.as_tensor(mask)
+            mask = ops.as_tensor(mask, device=inputs.device)
             lowest = -3e4 if inputs.dtype.itemsize == 2 else -1e9
             inputs = ops.where(mask if mask.dtype.kind == "b" else mask > 0.5, inputs, lowest)
         if isinstance(self.axis, int):

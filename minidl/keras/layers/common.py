@@ -11,7 +11,6 @@ from minidl.autograd import wrap
 from minidl.errors import ArgumentError, ShapeError
 from minidl.keras import activations, constraints, initializers, regularizers
 from minidl.keras.layer import Layer
-from minidl.ops.creation import as_array
 
 #: How an argument that may be a name becomes what it stands for, by the end of the argument's own name.
 _RESOLVED = {
@@ -91,14 +90,14 @@ class RandomLayer(BuiltinLayer):
             return
         if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
             raise ArgumentError(f"{type(self).__name__}: seed={seed!r}; expected a non-negative integer, or None")
-        self.register_buffer("draws", wrap(as_array(0, copy=True)))
+        self.register_buffer("draws", wrap(np.array(0)))
 
     def _generator(self) -> np.random.Generator | None:
         """Return the generator for the next draw, or None for the shared one."""
         if self.seed is None:
             return None
         count = int(self.draws.array)
-        self.draws = wrap(as_array(count + 1, copy=True))
+        self.draws = wrap(np.array(count + 1))  # on the host, wherever the model is: no step waits for a GPU to tell it
         return np.random.default_rng([self.seed, count])
 
 

@@ -164,7 +164,9 @@ class Normalization(BuiltinLayer):
             data = _pieces(data)
         elif not isinstance(data, Iterable):
             raise DataError(f"{self.name}.adapt: expected an array or batches of them, got a {type(data).__name__}")
-        total, mean, variance = 0, ops.tensor(0.0, dtype="float64"), ops.tensor(0.0, dtype="float64")
+        total = 0
+        mean: Any = 0.0
+        variance: Any = 0.0
         with no_grad():
             for batch in data:
                 x = ops.as_tensor(batch[0] if isinstance(batch, (list, tuple)) else batch).double()

@@ -6,8 +6,6 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-import numpy as np
-
 from minidl import ops
 from minidl.errors import ShapeError
 from minidl.keras import activations
@@ -82,7 +80,7 @@ class _Recurrent(RandomLayer):
             sequences, *initial_state = sequences
         self._check_sequences(sequences.shape)
         check_features(self, sequences.shape, self.kernel.shape[0])
-        mask = None if mask is None else ops.as_tensor(mask)
+        mask = None if mask is None else ops.as_tensor(mask, device=sequences.device)
         states = self._initial_states(sequences, initial_state)
         if training and self.dropout:  # one mask for all steps
             shape = (None, 1, None)
@@ -114,10 +112,10 @@ class _Recurrent(RandomLayer):
         outputs = ops.flip(outputs, 0) if self.go_backwards else outputs
         last = states[0]
         if given is not None and len(outputs):
-            made = given.numpy()[:: -1 if self.go_backwards else 1]
+            made = ops.flip(given, 0) if self.go_backwards else given
             if not self.zero_output_for_mask:  # the output before stands in for a masked one; none is before the first
-                made = np.logical_or.accumulate(made)
-            outputs = ops.where(made[:, :, None], outputs, 0)
+                made = ops.cumsum(made, 0) > 0
+            outputs = ops.where(ops.unsqueeze(made, -1), outputs, 0)
             last = outputs[-1]
         return (outputs.permute(1, 0, 2) if self.return_sequences else None), last, states
 
@@ -150,7 +148,7 @@ class _Recurrent(RandomLayer):
         N, U = sequences.shape[0], self.units
         if initial_state is not None and len(initial_state):
             given = initial_state if isinstance(initial_state, (list, tuple)) else [initial_state]
-            states = [ops.as_tensor(state) for state in given]
+            states = [ops.as_tensor(state, device=sequences.device) for state in given]
         elif self._held is not None:
             states = self._held
             if states[0].shape[0] != N:

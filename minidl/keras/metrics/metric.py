@@ -9,7 +9,7 @@ import numpy as np
 
 from minidl._tensor import Tensor
 from minidl.autograd import is_grad_enabled, no_grad, wrap
-from minidl.backend import as_dtype, default_dtype, to_numpy
+from minidl.backend import as_dtype, default_dtype, device_of, to_numpy
 from minidl.errors import ArgumentError, StateError
 from minidl.keras import initializers
 from minidl.keras.names import auto_name
@@ -117,7 +117,8 @@ class Metric(metrics.Metric):
             with no_grad():
                 self.update(prediction, target, sample_weight)
         else:
-            self.update_state(tensor(target), tensor(prediction), sample_weight=sample_weight)
+            prediction = tensor(prediction)
+            self.update_state(tensor(target, prediction), prediction, sample_weight=sample_weight)
 
     def compute(self) -> Any:
         """Return the result as a float, or a NumPy array, or a dict of these."""
@@ -286,7 +287,8 @@ class MeanMetricWrapper(Mean):
             with no_grad():
                 self.update_state(y_true, y_pred, sample_weight)
         else:
-            values = self._fn(tensor(y_true), tensor(y_pred), **self._fn_kwargs)
+            y_pred = tensor(y_pred)
+            values = self._fn(tensor(y_true, y_pred), y_pred, **self._fn_kwargs)
             self.metric.update(values, sample_weight)
 
     def get_config(self) -> dict[str, Any]:
@@ -302,11 +304,11 @@ class MeanMetricWrapper(Mean):
         return cls(**deserialize_keras_object(config) if "fn" in config else config)
 
 
-def tensor(x: Any) -> Any:
-    """Return targets or predictions as a Tensor, float64 arrays in the default dtype."""
+def tensor(x: Any, beside: Any = None) -> Any:
+    """Return targets or predictions as a Tensor (beside another, if one is given), float64 in the default dtype."""
     if isinstance(x, Tensor):
         return x
-    array = as_array(x)
+    array = as_array(x, device=None if beside is None else device_of(beside.array))
     return wrap(array.astype(default_dtype()) if array.dtype == np.float64 else array)
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from minidl.autograd import no_grad
+from minidl.autograd import Variable, no_grad
+from minidl.backend import is_array
 from minidl.errors import StateError
 from minidl.keras import optimizers
 from minidl.keras.layer import Layer
@@ -337,7 +338,9 @@ class Compiled(Layer):
         if self.built:
             return x
         if is_data(x):
-            first = mapped(lambda array: np.asarray(array)[:1] if not hasattr(array, "array") else array[:1], x)
+            first = mapped(
+                lambda part: (part if isinstance(part, Variable) or is_array(part) else np.asarray(part))[:1], x
+            )
         elif isinstance(x, Iterator):
             batch = next(x, None)
             if batch is None:

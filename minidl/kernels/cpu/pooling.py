@@ -271,8 +271,10 @@ def scatter_into_channels(part: int, parts: int, grad: Any, indices: Any, out: A
                     astray[part] = True
 
 
-def scatter_planes(grad: Any, indices: Any, size: Pair) -> Any:
+def scatter_planes(grad: Any, indices: Any, size: Pair, windows: Any = None) -> Any:
     """Add each element of ``grad`` (N, C, OH, OW) to the place in a plane of zeros that its index names.
+
+    It needs no ``windows``: planes are shared out to threads, and within one the additions follow one another.
 
     Returns
     -------

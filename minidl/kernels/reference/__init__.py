@@ -5,8 +5,12 @@ one float type, in any memory layout, and arguments that the operations above ha
 """
 
 from minidl.kernels.reference.convolution import *
+from minidl.kernels.reference.dropout import *
 from minidl.kernels.reference.elementwise import *
+from minidl.kernels.reference.losses import *
+from minidl.kernels.reference.normalization import *
 from minidl.kernels.reference.pooling import *
 from minidl.kernels.reference.products import *
+from minidl.kernels.reference.random import *
 from minidl.kernels.reference.recurrent import *
 from minidl.kernels.reference.scatter import *

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from minidl.backend import namespace
-from minidl.kernels.reference.windows import Pair, pad_planes, slabs
+from minidl.kernels.reference.windows import Pair, Windows, pad_planes, slabs
 
 __all__ = [
     "adaptive_avg_pool2d",
@@ -67,8 +67,16 @@ def max_pool2d(x: Any, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
     return values, indices
 
 
-def scatter_planes(grad: Any, indices: Any, size: Pair) -> Any:
+def scatter_planes(grad: Any, indices: Any, size: Pair, windows: Windows | None = None) -> Any:
     """Add each element of ``grad`` (N, C, OH, OW) to the place in a plane of zeros that its index names.
+
+    Parameters
+    ----------
+    grad : array (N, C, OH, OW)
+    indices : int array (N, C, OH, OW)
+    size : (H, W)
+    windows : (kernel, stride, padding, dilation), optional
+        Of the pooling that found the indices: a place may then look up those that hold it.
 
     Returns
     -------

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from minidl.backend import namespace
+from minidl.kernels.reference.elementwise import zero_of
 
 __all__ = ["affine", "matmul"]
 
@@ -22,6 +23,8 @@ def matmul(x: Any, y: Any) -> Any:
     -------
     array (..., M, N)
     """
+    if x.ndim == y.ndim == 2:
+        return x.dot(y)  # the same, and a microsecond sooner: broadcasting need not be looked into
     return x @ y
 
 
@@ -39,8 +42,8 @@ def affine(x: Any, weight: Any, bias: Any, relu: bool = False) -> Any:
     -------
     array (N, U)
     """
-    y = x @ weight
+    y = x.dot(weight)
     y += bias
     if relu:
-        namespace(y).maximum(y, 0, out=y)
+        namespace(y).maximum(y, zero_of(y), out=y)
     return y

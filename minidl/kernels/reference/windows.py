@@ -9,6 +9,7 @@ from minidl.backend import namespace
 
 Pair = tuple[int, int]
 Sides = tuple[Pair, Pair]  # ((top, bottom), (left, right))
+Windows = tuple[Pair, Pair, Pair, Pair]  # kernel, stride, padding, dilation
 
 
 def pad_planes(x: Any, padding: Sides, fill: float = 0) -> Any:

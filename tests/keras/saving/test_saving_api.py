@@ -514,7 +514,7 @@ def test_weights_of_pytorchs_dialect(tmp_path: Path) -> None:
     )  # fmt: skip
     for buffer in source.buffers():
         if buffer.array.dtype.kind == "f":
-            buffer.array[...] += np.random.default_rng(0).uniform(0.1, 0.5, buffer.shape)
+            buffer.add_(minidl.tensor(np.random.default_rng(0).uniform(0.1, 0.5, buffer.shape), dtype=buffer.dtype))
     model = keras.Sequential([
         keras.Input((8, 5, 3)), k.Conv2D(4, (3, 2)), k.BatchNormalization(epsilon=1e-5), k.ReLU(), k.MaxPooling2D(),
         k.Flatten(), k.Dropout(0.5), k.BatchNormalization(epsilon=1e-5), k.Dense(5, "tanh"), k.Dense(2),

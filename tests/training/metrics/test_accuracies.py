@@ -76,7 +76,7 @@ def test_errors_of_labels(kind) -> None:
     with pytest.raises(RangeError, match=r"there is a target 4, but labels must be 0 to 3; subtract 1"):
         kind()(scores, [0, 4, 1])
     with pytest.raises(RangeError, match="there is a target -1"):
-        kind()(minidl.tensor(scores), minidl.tensor([0, -1, 1]))
+        kind()(minidl.tensor(scores, device="cpu"), minidl.tensor([0, -1, 1], device="cpu"))
     with pytest.raises(DTypeError, match=r"targets must be labels, whole numbers; found 0\.5"):
         kind()(scores, [0, 0.5, 1])
     with pytest.raises(
@@ -86,6 +86,18 @@ def test_errors_of_labels(kind) -> None:
     with pytest.raises(ShapeError, match=r"scores of shape \(3,\) have no classes along axis 1"):
         kind()(np.zeros(3), [0, 1, 0])
     assert kind()(scores, [0.0, 0.0, 0.0]) == 1  # whole floats are labels
+
+
+@pytest.mark.parametrize("kind", [metrics.SparseCategoricalAccuracy, metrics.SparseTopKCategoricalAccuracy])
+@pytest.mark.parametrize("wrong", [-1, 4])
+def test_a_wrong_label_is_never_counted_in_silence(kind, wrong: int) -> None:
+    """It is an error where looking is free; on a GPU, which nobody waits for, the result shows it."""
+    scores, labels = minidl.zeros(3, 4), minidl.tensor([0, wrong, 1])
+    if labels.device == "cpu":
+        with pytest.raises(RangeError, match=f"there is a target {wrong}"):
+            kind()(scores, labels)
+    else:
+        assert np.isnan(kind()(scores, labels))
 
 
 def test_errors() -> None:
