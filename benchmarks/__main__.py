@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import catalogue, harness, report
+from benchmarks import catalogue, gpu, harness, report
 from benchmarks.frameworks import FRAMEWORKS, processors
 
 
@@ -29,6 +29,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--seconds", type=float, default=0.5, help="time of a burst (default: 0.5)")
     made.add_argument("--threads", type=int, default=processors(), help="of each framework (default: one a processor)")
     made.add_argument("--out", type=Path, help="where to write (default: beside this file; with --quick nowhere)")
+    made.add_argument("--device", choices=("cpu", "gpu"), default="cpu", help="where to measure (default: cpu)")
     made.add_argument(
         "--quick", action="store_true", help="run each row once, to see that it runs; the times say little"
     )
@@ -42,14 +43,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     if arguments.rounds < 1 or arguments.seconds < 0 or arguments.threads < 1:
         command.error("expected --rounds and --threads of at least 1, and --seconds of at least 0")
     try:
-        chosen = catalogue.select(arguments.rows)
+        chosen = catalogue.select(arguments.rows, arguments.device)
     except ValueError as error:
         command.error(str(error))
     if arguments.list:
         print("\n".join(f"{row.name:28} {row.title}" for rows in chosen.values() for row in rows))
         return
+    lacking = gpu.missing() if arguments.device == "gpu" else ""
+    if lacking:
+        print(f"nothing was measured: {lacking}")
+        return
     rounds, seconds = (1, 0.0) if arguments.quick else (arguments.rounds, arguments.seconds)
-    settings = harness.Settings(rounds, seconds, arguments.threads, arguments.quick)
+    settings = harness.Settings(rounds, seconds, arguments.threads, arguments.quick, device=arguments.device)
     place, results = run(chosen, arguments.frameworks, settings)
     folder = arguments.out or (None if arguments.quick else Path(__file__).parent)
     if folder is not None:
@@ -65,7 +70,7 @@ def run(
     chosen: dict[str, list[catalogue.Row]], frameworks: Sequence[str], settings: harness.Settings
 ) -> tuple[dict[str, Any], list[report.Result]]:
     """Measure the rows, a group at a time; return the environment and each row's entry."""
-    present, missing = available(frameworks)
+    present, missing = available([name for name in frameworks if settings.device in FRAMEWORKS[name].devices])
     hellos: dict[str, dict[str, Any]] = {}
     results = []
     for group, rows in chosen.items():

@@ -6,7 +6,7 @@ import difflib
 import fnmatch
 from collections.abc import Sequence
 
-from benchmarks import kernels, process, scaling, steps
+from benchmarks import gpu, kernels, process, scaling, steps
 from benchmarks.rows import Row
 
 #: What stands in one table, under its heading.
@@ -15,6 +15,7 @@ GROUPS: dict[str, tuple[str, list[Row]]] = {
     "kernels": ("Single operations", kernels.ROWS),
     "scaling": ("How the cost grows", scaling.ROWS),
     "process": ("Whole processes", process.ROWS),
+    "gpu": ("On a GPU", gpu.ROWS),
 }
 
 
@@ -23,9 +24,15 @@ def find(name: str) -> Row:
     return next(row for _, rows in GROUPS.values() for row in rows if row.name == name)
 
 
-def select(patterns: Sequence[str]) -> dict[str, list[Row]]:
-    """Return the rows that any pattern names, by group: a row's name, with * for any part of it, or a group's."""
-    names = [*GROUPS, *(row.name for _, rows in GROUPS.values() for row in rows)]
+def groups(device: str) -> dict[str, tuple[str, list[Row]]]:
+    """Return the groups that are measured on ``"cpu"`` or ``"gpu"``."""
+    return {name: group for name, group in GROUPS.items() if (name == "gpu") == (device == "gpu")}
+
+
+def select(patterns: Sequence[str], device: str = "cpu") -> dict[str, list[Row]]:
+    """Return the rows of a device that any pattern names, by group: a row's name, with * for any part, or a group's."""
+    known = groups(device)
+    names = [*known, *(row.name for _, rows in known.values() for row in rows)]
     for pattern in patterns:
         if not fnmatch.filter(names, pattern):
             near = difflib.get_close_matches(pattern, names, 3) or names[:3]
@@ -34,6 +41,6 @@ def select(patterns: Sequence[str]) -> dict[str, list[Row]]:
         group: [
             row for row in rows if not patterns or any(fnmatch.fnmatch(row.name, p) or p == group for p in patterns)
         ]
-        for group, (_, rows) in GROUPS.items()
+        for group, (_, rows) in known.items()
     }
     return {group: rows for group, rows in chosen.items() if rows}

@@ -20,6 +20,7 @@ class Framework:
     needs: tuple[str, ...]  # distributions, whose versions are reported
     beside: tuple[str, ...] = ()  # which dialects of minidl it is compared with
     environment: Mapping[str, str] = field(default_factory=dict)
+    devices: tuple[str, ...] = ("cpu",)  # where it is measured
 
     def missing(self) -> str:
         """Say what has to be installed first; nothing where nothing is missing."""
@@ -35,10 +36,11 @@ class Framework:
         return importlib.import_module(self.package)
 
 
+BOTH = "cpu", "gpu"
 FRAMEWORKS = {
-    "minidl": Framework("minidl", "minidl", ("minidl",)),
-    "minidl.keras": Framework("minidl.keras", "minidl.keras", ("minidl",)),
-    "torch": Framework("PyTorch", "torch", ("torch",), ("minidl", "minidl.keras")),
+    "minidl": Framework("minidl", "minidl", ("minidl",), devices=BOTH),
+    "minidl.keras": Framework("minidl.keras", "minidl.keras", ("minidl",), devices=BOTH),
+    "torch": Framework("PyTorch", "torch", ("torch",), ("minidl", "minidl.keras"), devices=BOTH),
     "keras": Framework("Keras on JAX", "keras", ("keras", "jax"), ("minidl.keras",), {"KERAS_BACKEND": "jax"}),
     "jax": Framework("JAX jit", "jax", ("jax",), ("minidl",), {"JAX_PLATFORMS": "cpu"}),
 }

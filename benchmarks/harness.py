@@ -39,6 +39,7 @@ class Settings:
     threads: int = 2
     quick: bool = False
     timeout: float = 600.0
+    device: str = "cpu"
 
 
 class Process:
@@ -61,7 +62,7 @@ class Process:
     @classmethod
     def of(cls, framework: str, settings: Settings) -> Process:
         """Start a framework's worker."""
-        command = [sys.executable, "-m", "benchmarks.worker", framework, str(settings.threads)]
+        command = [sys.executable, "-m", "benchmarks.worker", framework, str(settings.threads), settings.device]
         return cls(command, FRAMEWORKS[framework].environment, settings.timeout)
 
     def ask(self, do: str, **request: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Single operations: convolutions, matrix products, LSTM, pooling, Adam; through minidl's public functions alone.
+"""Single operations: convolutions, products, LSTM, pooling, normalisation, losses, Adam, by public functions alone.
 
 Each is written once, in the dialect that minidl and PyTorch share. "Forward" leaves no record; a gradient is taken
 alone, from a record that is kept, so that only its own arithmetic is timed.
@@ -82,6 +82,21 @@ def pool_both(lib: Dialect, kind: str, *shape: int) -> Call:
     return lambda: lib.root.autograd.grad(pool(x, 2), x, upstream)
 
 
+def normalization(lib: Dialect, kind: str, *shape: int) -> Call:
+    """Return a layer that standardizes, forward and backward."""
+    layer = lib.nn.BatchNorm2d(shape[1]) if kind == "batch" else lib.nn.LayerNorm(shape[-1])
+    x, upstream = floats(lib, *shape).requires_grad_(), floats(lib, *shape)
+    wanted = [x, layer.weight, layer.bias]
+    return lambda: lib.root.autograd.grad(layer(x), wanted, upstream)
+
+
+def cross_entropy(lib: Dialect, samples: int, classes: int) -> Call:
+    """Return the loss of scores, forward and backward."""
+    x = floats(lib, samples, classes).requires_grad_()
+    labels = lib.root.tensor(np.random.default_rng(0).integers(0, classes, samples))
+    return lambda: lib.root.autograd.grad(lib.F.cross_entropy(x, labels), x)
+
+
 def adam(lib: Dialect, size: int) -> Call:
     """Return a step of Adam on one parameter."""
     parameter = floats(lib, size).requires_grad_()
@@ -137,6 +152,13 @@ def rows() -> list[Row]:
         title = f"{said} 2x2 of 32x32x26x26"
         made.append(Row(f"{kind}-pool-forward", f"{title}: forward", both(pool_forward, kind, *shape)))
         made.append(Row(f"{kind}-pool", f"{title}: forward + backward", both(pool_both, kind, *shape)))
+    for kind, shape in (("batch", (32, 32, 26, 26)), ("batch", (32, 64, 5, 5)), ("layer", (1600, 512))):
+        size = "x".join(map(str, shape))
+        title = f"{kind} normalisation of {size}: forward + backward"
+        made.append(Row(f"{kind}-norm-{size}", title, both(normalization, kind, *shape)))
+    for samples, classes in ((32, 10), (256, 4096)):
+        title = f"cross entropy, {samples} x {classes}: forward + backward"
+        made.append(Row(f"cross-entropy-{samples}x{classes}", title, both(cross_entropy, samples, classes)))
     return [*made, Row("adam-1m", "Adam on 1,000,000 parameters", both(adam, 1_000_000))]
 
 

@@ -57,6 +57,7 @@ def environment(
     versions: dict[str, str] = {"python": platform.python_version()}
     for name in present:
         versions.update(FRAMEWORKS[name].versions())
+    cards = [hello["card"] for hello in workers.values() if "card" in hello]
     return {
         "processor": processor(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
@@ -65,6 +66,7 @@ def environment(
         "missing": dict(missing),
         "settings": dict(settings),
         "kernels": os.environ.get("MINIDL_KERNELS", "auto"),
+        **({"card": cards[0]} if cards else {}),
     }
 
 
@@ -221,7 +223,8 @@ def described(place: Mapping[str, Any]) -> str:
     """Return an environment in a paragraph."""
     versions = ", ".join(f"{name} {version}" for name, version in place["versions"].items())
     threads = ", ".join(f"{FRAMEWORKS[name].label} {count}" for name, count in place["threads"].items())
-    said = f"{place['processor']}; {place['system']}; {versions}. Threads: {threads or 'as each chooses'}. "
+    card = f"{place['card']}; " if "card" in place else ""
+    said = f"{card}{place['processor']}; {place['system']}; {versions}. Threads: {threads or 'as each chooses'}. "
     rounds, seconds = place["settings"]["rounds"], place["settings"]["seconds"]
     said += f"{rounds} bursts of {seconds:g} s. " if seconds else "A quick look: each call made once. "
     said += f"`MINIDL_KERNELS={place['kernels']}`. " if place["kernels"] != "auto" else ""

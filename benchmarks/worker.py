@@ -1,4 +1,4 @@
-"""A process that holds one framework and runs what it is told: ``python -m benchmarks.worker FRAMEWORK THREADS``.
+"""A process that holds one framework and does as it is told: ``python -m benchmarks.worker FRAMEWORK THREADS DEVICE``.
 
 It reads a request a line, in JSON, and answers each with a line:
 
@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TextIO
 
+from benchmarks import gpu
 from benchmarks.catalogue import find
 from benchmarks.frameworks import FRAMEWORKS, processors, use_threads
 from benchmarks.rows import Call
@@ -26,32 +27,35 @@ from benchmarks.rows import Call
 SHORT = 50e-6  # shorter calls are timed several at once: the clock, and Python's loop, cost a tenth of a microsecond
 
 
-def burst(call: Call, seconds: float) -> list[float]:
+def clock(call: Call, times: int) -> float:
+    """Return the seconds of a call, made so many times."""
+    started = time.perf_counter()
+    for _ in range(times):
+        call()
+    return (time.perf_counter() - started) / times
+
+
+def burst(call: Call, seconds: float, timed: Callable[[Call, int], float] = clock, least: float = SHORT) -> list[float]:
     """Return the seconds of each call, made for so long, and at least once, after a tenth of the time to warm up."""
     warm = time.perf_counter() + seconds / 10
     while True:
-        started = time.perf_counter()
-        call()
-        ended = time.perf_counter()
-        if ended >= warm:
+        took = timed(call, 1)
+        if time.perf_counter() >= warm:
             break
-    together = max(1, int(SHORT / max(ended - started, 1e-8)))
+    together = max(1, int(least / max(took, 1e-8))) if seconds else 1
     times: list[float] = []
-    end = ended + seconds
-    while not times or ended < end:
-        started = time.perf_counter()
-        for _ in range(together):
-            call()
-        ended = time.perf_counter()
-        times.append((ended - started) / together)
+    end = time.perf_counter() + seconds
+    while not times or time.perf_counter() < end:
+        times.append(timed(call, together))
     return times
 
 
 class Worker:
     """What answers the requests."""
 
-    def __init__(self, framework: str) -> None:
+    def __init__(self, framework: str, device: str = "cpu") -> None:
         self.framework = framework
+        self.clock, self.least = (gpu.clock(framework), gpu.LEAST) if device == "gpu" else (clock, SHORT)
         self.call: Call = lambda: None
 
     def prepare(self, row: str) -> dict[str, Any]:
@@ -64,7 +68,7 @@ class Worker:
 
     def burst(self, seconds: float) -> dict[str, Any]:
         """Time the row's calls."""
-        return {"times": burst(self.call, seconds)}
+        return {"times": burst(self.call, seconds, self.clock, self.least)}
 
     def answer(self, line: str) -> dict[str, Any]:
         """Do what a request says."""
@@ -76,7 +80,7 @@ class Worker:
             return {"error": f"{type(error).__name__}: {error}".strip().splitlines()[0]}
 
 
-def start(framework: str, threads: int) -> dict[str, Any]:
+def start(framework: str, threads: int, device: str = "cpu") -> dict[str, Any]:
     """Load the framework and say what it is."""
     if hasattr(os, "sched_setaffinity") and threads < processors():
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])  # JAX and OpenBLAS take all they may use
@@ -84,7 +88,8 @@ def start(framework: str, threads: int) -> dict[str, Any]:
     package = FRAMEWORKS[framework].load()
     seconds = time.perf_counter() - started
     used = use_threads(framework, package, threads)
-    return {"threads": used, "seconds": seconds}
+    card = {"card": gpu.use(framework)} if device == "gpu" else {}
+    return {"threads": used, "seconds": seconds, **card}
 
 
 def private_stdout() -> TextIO:
@@ -101,9 +106,9 @@ def main() -> None:
     def reply(answer: dict[str, Any]) -> None:
         print(json.dumps(answer), file=replies, flush=True)
 
-    framework, threads = sys.argv[1], int(sys.argv[2])
-    reply(start(framework, threads))
-    worker = Worker(framework)
+    framework, threads, device = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+    reply(start(framework, threads, device))
+    worker = Worker(framework, device)
     for line in sys.stdin:
         reply(worker.answer(line))
 

@@ -6,12 +6,11 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from minidl import autograd
 from minidl.autograd import Variable, wrap
 from minidl.autograd.hooks import KEEP, RemovableHandle
 from minidl.autograd.variable import check_may_require_grad
+from minidl.backend import is_read_only
 from minidl.errors import DTypeError, GradError, ShapeError
 
 
@@ -62,7 +61,7 @@ class Graph(Variable):
                     f"grad: a gradient of {value.array.dtype} for a tensor of {self.array.dtype}; convert it first: "
                     "value.to(x.dtype)"
                 )
-            if isinstance(value.array, np.ndarray) and not value.array.flags.writeable:
+            if is_read_only(value.array):
                 raise GradError("grad: a read-only view (of expand, say) cannot be accumulated into; clone() it first")
         self._grad = value
 

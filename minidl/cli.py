@@ -16,8 +16,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from minidl import gpu as gpus
 from minidl import kernels
-from minidl.backend import Device, check_available, cupy, default_device
+from minidl.backend import Device, check_available, cupy, default_device, drivers
 from minidl.errors import DataError, DeviceError, MiniDLError, NumericalWarning, StateError
 from minidl.examples import EXAMPLES
 from minidl.examples.report import Example, Report, aligned, results
@@ -249,10 +250,16 @@ def version(package: str) -> str:
 
 
 def gpu() -> str:
-    """Return the name of each GPU, or why none can be used."""
+    """Return what each GPU is and how full its memory, or why none can be used."""
     try:
-        runtime = cupy().cuda.runtime
+        cupy()
     except DeviceError as error:
         return str(error)
-    count = runtime.getDeviceCount()
-    return ", ".join(f"gpu:{i} {runtime.getDeviceProperties(i)['name'].decode()}" for i in range(count))
+    described = []
+    for i in range(gpus.device_count()):
+        (major, minor), (free, total) = gpus.get_device_capability(i), gpus.mem_get_info(i)
+        described.append(
+            f"gpu:{i} {gpus.get_device_name(i)}, compute capability {major}.{minor}, "
+            f"{free / 2**30:.1f} of {total / 2**30:.1f} GiB free"
+        )
+    return "; ".join([*described, str(drivers.look())])

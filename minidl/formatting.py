@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from minidl.backend import default_dtype, device_of, to_numpy
+from minidl.backend import default_device, default_dtype, device_of, to_numpy
 from minidl.errors import ArgumentError
 
 
@@ -124,7 +124,7 @@ def format_tensor(x: Any) -> str:
     if array.size == 0 and array.ndim != 1:
         notes.append(f"size={array.shape}")
     device = device_of(x.array)
-    if device.type != "cpu":
+    if device != default_device():
         notes.append(f"device='{device}'")
     if array.dtype not in (default_dtype(), np.dtype(np.int64), np.dtype(np.bool_)) or (
         array.size == 0 and array.dtype != default_dtype()

@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import catalogue, frameworks, harness, process, report, steps, worker
+from benchmarks import catalogue, frameworks, gpu, harness, process, report, steps, worker
 from benchmarks.__main__ import main
 from benchmarks.frameworks import FRAMEWORKS, Framework, dialect
 from benchmarks.rows import Row
+from minidl.backend import is_gpu_available
+from tests import on_gpu
 
 TASKS = [(network, batch) for _, _, network, _, batch, _ in steps.NETWORKS]
 PEERS = [name for name, framework in FRAMEWORKS.items() if framework.beside and not framework.missing()]
@@ -224,8 +226,58 @@ def test_bad_arguments_are_refused(arguments: list[str], said: str, capsys: pyte
 
 
 def test_list_names_every_row(capsys: pytest.CaptureFixture[str]) -> None:
-    main(["--list"])
-    assert len(capsys.readouterr().out.splitlines()) == sum(len(rows) for _, rows in catalogue.GROUPS.values())
+    listed = []
+    for device in ("cpu", "gpu"):
+        main(["--list", "--device", device])
+        listed += capsys.readouterr().out.splitlines()
+    assert len(listed) == sum(len(rows) for _, rows in catalogue.GROUPS.values())
+
+
+# ---------------------------------------------------------------------------------------------------------- a GPU
+
+
+@pytest.mark.parametrize("name", ["gpu-001-dense-32", "gpu-conv-000-second-filter", "gpu-embedding", "gpu-adam-many"])
+def test_a_gpu_is_timed_by_its_events(
+    name: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "use_threads", lambda framework, package, threads: threads)
+    with on_gpu.found(request.config):
+        assert worker.start("minidl", frameworks.processors(), "gpu")["card"]
+        answers = worker.Worker("minidl", "gpu")
+        assert answers.prepare(name)["first"] > 0
+        assert answers.burst(0)["times"][0] > 0
+
+
+def test_a_clock_starts_before_the_calls_and_stops_behind_them() -> None:
+    seen: list[Any] = []
+
+    class Event:
+        def record(self) -> None:
+            seen.append("record")
+
+        def synchronize(self) -> None:
+            seen.append("wait")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gpu, "events", lambda framework: gpu.Events(Event, lambda start, end: 6.0))
+        timed = gpu.clock("minidl")
+    assert timed(lambda: seen.append("call"), 3) == 2.0
+    assert seen == ["record", *["call"] * 3, "record", "wait"]
+
+
+def test_without_a_gpu_the_reason_is_printed(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    if is_gpu_available():
+        pytest.skip("there is one, or its stand-in")
+    main(["--device", "gpu", "--out", str(tmp_path)])
+    assert "nothing was measured: no GPU can be used" in capsys.readouterr().out
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_card_is_named() -> None:
+    hello = {"threads": 1, "seconds": 0.0, "card": "NVIDIA Test"}
+    place = report.environment(["minidl"], {"minidl": hello}, {}, {"rounds": 1, "seconds": 0.1})
+    assert place["card"] == "NVIDIA Test"
+    assert report.described(place).startswith("NVIDIA Test; ")
 
 
 # --------------------------------------------------------------------------------------------------------- report

@@ -44,6 +44,12 @@ def test_info_warms_up(capsys: pytest.CaptureFixture[str]) -> None:
     assert len(lines) == 4
 
 
+def test_info_names_the_gpus(capsys: pytest.CaptureFixture[str], gpus: None) -> None:
+    assert cli.main(["info"]) == 0
+    described = r"gpu:0 stand-in, compute capability 9\.0, 16\.0 of 16\.0 GiB free; gpu:1 stand-in, .*; .*CUDA"
+    assert re.search(rf"^gpu +{described}", capsys.readouterr().out, flags=re.MULTILINE)
+
+
 def test_info_says_why_there_is_no_gpu(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cupy", None)  # as if CuPy were not installed
     monkeypatch.setattr("minidl.backend.devices._cupy", None)

@@ -38,5 +38,5 @@ def test_minidl_has_operations_not_the_modules_that_hold_them() -> None:
     modules = {name for name, value in vars(minidl).items() if isinstance(value, ModuleType) and name[0] != "_"}
     assert modules <= {
         "autograd", "backend", "cli", "cuda", "data", "datasets", "dtypes", "errors", "examples", "formats",
-        "formatting", "keras", "kernels", "linalg", "nn", "ops", "optim", "serve", "training", "utils",
+        "formatting", "gpu", "keras", "kernels", "linalg", "nn", "ops", "optim", "serve", "training", "utils",
     }  # fmt: skip

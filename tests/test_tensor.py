@@ -73,14 +73,14 @@ def test_python_containers() -> None:
 
 
 def test_numpy_shares_memory() -> None:
-    x = minidl.zeros(2)
+    x = minidl.zeros(2, device="cpu")
     array = x.numpy()
     array[0] = 1
     np.asarray(x)[1] = 2
     assert x.tolist() == [1, 2]
     assert np.array(x) is not x.array
     assert np.asarray(x, dtype="f8").dtype == np.float64
-    w = minidl.ones(2, requires_grad=True)
+    w = minidl.ones(2, device="cpu", requires_grad=True)
     with pytest.raises(GradError, match=r"use x.detach\(\).numpy\(\)"):
         w.numpy()
     assert w.numpy(force=True).tolist() == [1, 1]
@@ -113,7 +113,7 @@ def test_numbers_beyond_a_dtype_convert_without_a_warning() -> None:
 
 
 def test_to() -> None:
-    x = minidl.ones(2, requires_grad=True)
+    x = minidl.ones(2, device="cpu", requires_grad=True)
     assert x.to("cpu") is x
     assert x.to(minidl.float32) is x
     assert x.to(device="cpu", dtype="float32", non_blocking=True) is x
@@ -151,10 +151,11 @@ def test_what_it_is() -> None:
     assert x.T.contiguous().is_contiguous()
     assert x.contiguous() is x
     assert x.is_floating_point()
-    assert not x.is_cuda
-    assert x.device == "cpu"
+    assert not x.cpu().is_cuda
+    assert x.cpu().device == "cpu"
+    assert x.device == minidl.get_default_device()
     assert minidl.is_tensor(x)
-    assert not minidl.is_tensor(x.array)
+    assert not minidl.is_tensor(x.numpy())
 
 
 def test_deepcopy_and_pickle_of_leaves() -> None:

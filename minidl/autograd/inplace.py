@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from minidl.autograd.modes import modes
 from minidl.autograd.operation import Operation
 from minidl.autograd.variable import Variable, View
-from minidl.backend import namespace
+from minidl.backend import is_read_only
 from minidl.errors import DTypeError, GradError, ShapeError
 
 
@@ -80,13 +82,12 @@ def update(x: Variable, result: Variable, name: str) -> Any:
             f"{name}: the result has shape {result.array.shape}, which does not fit in place into a tensor of shape "
             f"{x.array.shape}; write y = ... instead"
         )
-    xp = namespace(x.array)
-    if not xp.can_cast(result.array.dtype, x.array.dtype, casting="same_kind"):
+    if not np.can_cast(result.array.dtype, x.array.dtype, casting="same_kind"):
         raise DTypeError(
             f"{name}: the result is {result.array.dtype}, which a tensor of {x.array.dtype} cannot hold in place; "
             "convert the tensor first: x = x.float()"
         )
-    if not x.array.flags.writeable if xp.__name__ == "numpy" else False:
+    if is_read_only(x.array):
         raise GradError(f"{name}: this tensor is a read-only view (of expand, say); clone() it first")
     if result._node is not None:
         keep_saved(result._node, x.array)

@@ -36,6 +36,8 @@ import numpy as np
 from minidl.autograd.modes import modes
 from minidl.autograd.variable import Variable, View, wrap
 from minidl.backend import (
+    CPU,
+    Device,
     as_dtype,
     common_dtype,
     default_dtype,
@@ -315,23 +317,32 @@ class Operation:
         return repr(named[0].name) if named and named[0].kind is named[0].POSITIONAL_OR_KEYWORD else str(position + 1)
 
     def _choose_device(self, inputs: list[Any], arrays: list[Any]) -> None:
-        """Take the array library of the device that all tensors live on, and bring arrays of the host there."""
-        tensors = {position: device_of(x.array) for position, x in enumerate(inputs) if isinstance(x, Variable)}
-        if len(set(tensors.values())) > 1:
-            listed = ", ".join(
-                f"argument {position + 1} ({arrays[position].dtype}{list(arrays[position].shape)}) on {device}"
-                for position, device in tensors.items()
-            )
-            first = next(iter(tensors.values()))
-            raise DeviceError(
-                f"{self.name}: its arguments live on different devices: {listed}; "
-                f"move them to one, for example x.to({str(first)!r})"
-            )
-        place = next(iter(tensors.values()))
+        """Take the array library of the device that the tensors live on, and bring the host's data there.
+
+        That is NumPy's arrays and, as in PyTorch, tensors of the CPU without axes; any other tensor stays where it is.
+        """
+        found = {position: device_of(x.array) for position, x in enumerate(inputs) if isinstance(x, Variable)}
+        place = next((device for device in found.values() if device.type == "gpu"), CPU)
         for position, array in enumerate(arrays):
-            if position not in tensors and is_array(array):
+            if position not in found and is_array(array):
                 inputs[position] = arrays[position] = to_device(array, place)
-        self.xp = namespace(arrays[next(iter(tensors))])
+            elif position in found and found[position] != place:
+                if found[position] != CPU or array.ndim:
+                    raise self._far_apart(arrays, found, place)
+                inputs[position] = ToDevice.apply(inputs[position], device=place)
+                arrays[position] = inputs[position].array
+        self.xp = namespace(arrays[next(iter(found))])
+
+    def _far_apart(self, arrays: list[Any], found: dict[int, Device], place: Device) -> DeviceError:
+        """Return the error that names the tensors that live on different devices."""
+        listed = ", ".join(
+            f"argument {self._called(position)} ({arrays[position].dtype}{list(arrays[position].shape)}) on {device}"
+            for position, device in found.items()
+        )
+        return DeviceError(
+            f"{self.name}: its arguments live on different devices: {listed}; move them to one, for example "
+            f"x.to({str(place)!r})"
+        )
 
     def _answer(self, error: Exception, arrays: Sequence[Any]) -> MiniDLError:
         """Say which input was no array if that is what an array library complained of, and else what it did."""
@@ -414,7 +425,10 @@ class Operation:
         if mine is not theirs and mine.base is not theirs:
             # a copy has no base; a view's may be its base's base, or (of broadcast_to, as_strided) no array at all
             whole = mine.base
-            if whole is None or (whole is not theirs.base and not namespace(mine).may_share_memory(mine, theirs)):
+            if whole is None and type(mine) is np.ndarray:
+                return
+            # (of what as_strided makes, CuPy keeps no base at all)
+            if (whole is None or whole is not theirs.base) and not namespace(mine).may_share_memory(mine, theirs):
                 return
         if mine is theirs:
             result.array = mine[...]
@@ -502,6 +516,18 @@ class Cast(Operation):
 
     def backward(self, grad: Any) -> Any:
         return grad.astype(self.before)
+
+
+class ToDevice(Operation):
+    """The same values on another device; the gradient moves back to where the input was."""
+
+    def forward(self, x: Any, device: Device, non_blocking: bool = False) -> Any:
+        self.before = device_of(x)
+        return to_device(x, device, non_blocking)
+
+    def backward(self, grad: Any) -> Any:
+        back = device_of(grad.array if isinstance(grad, Variable) else grad) == self.before
+        return grad if back else ToDevice.apply(grad, device=self.before)
 
 
 def cast(x: Any, dtype: Any) -> Any:

@@ -292,6 +292,24 @@ def elsewhere(arrays: Iterable[Any]) -> Any:
     return None
 
 
+def is_read_only(array: Any) -> bool:
+    """Whether NumPy forbids to write to an array, or two elements of a CuPy array may lie in one place of memory.
+
+    CuPy lets any array be written to, and a kernel that writes to what ``expand`` made leaves no telling what is there.
+    """
+    if isinstance(array, np.ndarray):
+        return not array.flags.writeable
+    if not array.size:
+        return False
+    extent = array.itemsize
+    for step, size in sorted((abs(step), size) for step, size in zip(array.strides, array.shape, strict=True)):
+        if size > 1:
+            if step < extent:
+                return True
+            extent += step * (size - 1)
+    return False
+
+
 def to_device(array: Any, device: Device, non_blocking: bool = False) -> Any:
     """Return ``array`` on ``device``: the same array if it is there already, a copy if not.
 

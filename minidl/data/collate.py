@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minidl.autograd import Variable, wrap
-from minidl.backend import common_dtype, is_array, namespace
+from minidl.backend import common_dtype, is_array, namespace, pinned
 from minidl.errors import DataError, DTypeError, ShapeError
 from minidl.ops.creation import as_array
 
@@ -152,3 +152,15 @@ def default_convert(data: Any) -> Any:
         entries = [default_convert(x) for x in data]
         return type(data)(*entries) if hasattr(data, "_fields") else entries
     return data
+
+
+def pin(batch: Any) -> Any:
+    """Return a batch with its CPU tensors in pinned memory, from which a GPU copies without the CPU's help."""
+    if isinstance(batch, Variable):
+        return wrap(pinned(batch.array)) if isinstance(batch.array, np.ndarray) else batch
+    if isinstance(batch, Mapping):
+        return {key: pin(value) for key, value in batch.items()}
+    if isinstance(batch, Sequence) and not isinstance(batch, (str, bytes)):
+        entries = [pin(x) for x in batch]
+        return type(batch)(*entries) if hasattr(batch, "_fields") else type(batch)(entries)  # type: ignore[call-arg]
+    return batch

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from minidl.backend import own_generator
-from minidl.data.collate import default_collate, default_convert
+from minidl.backend import default_device, is_gpu_available, own_generator
+from minidl.data.collate import default_collate, default_convert, pin
 from minidl.data.dataset import Dataset, IterableDataset
 from minidl.data.samplers import BatchSampler, RandomSampler, SequentialSampler, as_generator, batches, positive
 from minidl.data.workers import ordered
@@ -45,7 +45,8 @@ class DataLoader:
     collate_fn : callable, optional
         Makes a batch of a list of samples; :func:`default_collate` if left out.
     pin_memory : bool
-        Accepted for PyTorch's sake; without effect.
+        Whether batches on the CPU are put into memory from which a GPU copies by itself, so that
+        ``x.to("gpu", non_blocking=True)`` returns at once. Without a GPU, no effect.
     drop_last : bool
         Whether to leave out a last batch that is not full.
     timeout : float
@@ -193,7 +194,15 @@ class DataLoader:
         jobs = enumerate(self.sampler if self.batch_sampler is None else self.batch_sampler)  # type: ignore[arg-type]
         return self._run(lambda job: self._fetch(job[1], entropy, job[0]), jobs, self.num_workers)
 
-    def _run(self, call: Callable[[Any], Any], jobs: Iterable[Any], workers: int) -> Iterator[Any]:
+    def _run(self, make: Callable[[Any], Any], jobs: Iterable[Any], workers: int) -> Iterator[Any]:
+        place = default_device()  # of the thread that asks: workers are to make batches there, too
+        wants_pinned = self.pin_memory and is_gpu_available()
+
+        def call(job: Any) -> Any:
+            with place:
+                batch = make(job)
+                return pin(batch) if wants_pinned and batch is not _END else batch
+
         if workers:
             made = ordered(call, iter(jobs), workers, self.prefetch_factor * self.num_workers, self.timeout)
         else:

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from minidl.autograd import Variable, wrap
-from minidl.backend import default_dtype, generator
-from minidl.errors import ArgumentError, DeviceError, DTypeError, ShapeError
+from minidl.backend import default_dtype, device_of, generator, to_device, to_numpy
+from minidl.errors import ArgumentError, DTypeError, ShapeError
 
 __all__ = [
     "CenterCrop",
@@ -66,11 +66,10 @@ class Transform:
     least = 2  # axes
 
     def __call__(self, image: Any) -> Any:
-        array = image.array if isinstance(image, Variable) else image
+        # what lives on a GPU is copied to the CPU, where transforms run, and back
+        array = to_numpy(image.array) if isinstance(image, Variable) else image
         name = type(self).__name__
         if not isinstance(array, np.ndarray):
-            if isinstance(image, Variable):
-                raise DeviceError(f"{name}: transforms run on the CPU; apply it before the image goes to the GPU")
             raise DTypeError(
                 f"{name}: expected a NumPy array or a Tensor (C, H, W), got {type(image).__name__}; ToTensor() makes "
                 "one of a picture"
@@ -78,7 +77,7 @@ class Transform:
         if array.ndim < self.least or 0 in array.shape[-2:]:
             raise ShapeError(f"{name}: expected an image (C, H, W) or a batch (N, C, H, W), got shape {array.shape}")
         out = self.apply(array)
-        return wrap(out) if isinstance(image, Variable) else out
+        return wrap(to_device(out, device_of(image.array))) if isinstance(image, Variable) else out
 
     def apply(self, image: np.ndarray) -> np.ndarray:
         """Return the new image of an array (..., H, W)."""
@@ -204,7 +203,8 @@ class ToTensor:
         elif not isinstance(image, Variable):
             array = array.transpose(2, 0, 1)  # (C, H, W)
         if array.dtype == np.uint8:
-            return wrap(np.divide(array, 255, dtype=default_dtype(), order="C"))
+            made = np.divide(to_numpy(array), 255, dtype=default_dtype(), order="C")
+            return wrap(to_device(made, device_of(array)))
         if array.dtype.kind not in "fiub":
             raise DTypeError(f"ToTensor: expected numbers, got an array of {array.dtype}")
         return wrap(array if isinstance(image, Variable) else array.copy(order="C"))

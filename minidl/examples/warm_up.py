@@ -24,6 +24,7 @@ def warm_up() -> Iterator[tuple[str, float]]:
         ("convolutions, pooling, dense layers", train_images),
         ("sequences", train_sequences),
         ("Keras's layouts", train_keras),
+        ("normalisation, many classes", normalize),
         ("optimizers", step_optimizers),
     ):
         start = time.perf_counter()
@@ -81,6 +82,15 @@ def train_keras() -> None:
     for model, x in ((pictures, images(64, 28, 28, 1)), (sequences, images(64, 20, 32))):
         model.compile(optimizer="adam", loss="sparse_categorical_crossentropy")
         model.train_on_batch(x, classes(64))
+
+
+def normalize() -> None:
+    """Take statistics of channels in planes and in rows, and compare scores of many classes with labels."""
+    pictures = ops.tensor(images(32, 16, 8, 8))
+    for x in (pictures, ops.tensor(images(32, 8, 8, 16)).permute(0, 3, 1, 2)):
+        nn.BatchNorm2d(16)(x).sum().backward()
+    scores = ops.tensor(images(64, 512))
+    ops.cross_entropy(ops.log_softmax(ops.softmax(scores, 1), 1), ops.tensor(classes(64)))
 
 
 def step_optimizers() -> None:

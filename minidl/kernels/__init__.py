@@ -107,40 +107,53 @@ relu_grad_and_sums = either(
 )
 
 # Matrix products of NumPy (OpenBLAS) against the compiled kernel: the least of many, in us, in turns, on one thread of
-# a busy Xeon with AVX-512:
+# a busy Xeon with AVX-512; a size alone is a square, "t" means that the right factor is transposed, as are weights:
 #
-#   size of a square                  32    64    96   128   256    512    1024
-#   NumPy                              4     9    28    67   474   2862   53955
-#   compiled                          17    26    39    76   470   2885   68558
-#   the same with a bias, NumPy        7    14    34    76   500   2643   60040
-#                         compiled    19    27    40    74   464   2946   64069
+#                64   80   96  128  32x784x128  1x1024x1024  2x1024x1024  8x1024x1024  8x1024x1024 t  1024x1024x4
+#   NumPy         6   11   20   53          89          179          592          786           1209          460
+#   compiled     14   18   24   42          61          358          323          357            490          474
 #
-# So one is as fast as the other from 128 on; but OpenBLAS then uses threads of its own, which spin for one another, and
-# lose milliseconds where another process or thread is busy: two threads took 24,000 us for 256, the kernel's two 357.
+# So the kernel wins from a million multiplications on, but for a vector, which NumPy multiplies with as fast as memory
+# gives the matrix; and it is the safer choice: OpenBLAS has threads of its own, which spin for one another, and lose
+# milliseconds where another process or thread is busy (two threads took 24,000 us for 256, the kernel's two 357).
+#
+# What bounds it: its tile reaches 145 GFLOP/s in a first-level cache, of 152 that the core has in registers; squares of
+# 128 reach 110, of 256 to 1024 110 to 120 (each tile's sums are stored, and B comes from the second-level cache); few
+# rows wait for the large factor, 16 MB of it 2.6 ms.
 LEAST_MULTIPLICATIONS = 10**6
-LEAST_SIDE = 16  # of the result: for a few rows or columns, packing costs more than multiplying
+LEAST_ROWS, LEAST_COLUMNS = 2, 4
 
 
 def large_product(x: Any, y: Any, bias: Any = None, relu: bool = False) -> bool:
-    """Whether compiling and packing pay for a product (..., M, K) @ (..., K, N) of arrays of one type."""
+    """Whether compiling pays for a product (..., M, K) @ (..., K, N) of arrays of one type."""
     if x.ndim == y.ndim == 2 and x.size * y.shape[1] < LEAST_MULTIPLICATIONS:  # most often, and looked up fastest
         return False
     if type(y) is not type(x) or x.dtype != y.dtype or x.ndim < 2 or y.ndim < 2:
         return False
     M, N = x.shape[-2], y.shape[-1]
     multiplications = max(x.size * N, y.size * M)
-    return multiplications >= LEAST_MULTIPLICATIONS and M >= LEAST_SIDE and N >= LEAST_SIDE
+    return multiplications >= LEAST_MULTIPLICATIONS and M >= LEAST_ROWS and N >= LEAST_COLUMNS
 
 
 affine = either(reference.affine, "gemm", large_product, gpu="products")
 matmul = either(reference.matmul, "gemm", large_product)
 
-# On the CPU, these are a few calls of NumPy on arrays that the cache holds; a GPU pays a launch for each.
-softmax = either(reference.softmax, gpu="losses")
+# NumPy's normalisation makes a dozen passes: on one thread 32 x 32 x 26 x 26 took 2.7 ms forward and 13.5 backward, the
+# compiled kernel 0.7 and 0.9; with channels last 8.1 and 23.8, and 1.6 and 3.2.
+batch_norm = either(reference.batch_norm, "normalization", lambda x, *rest: x.size >= LEAST_PIXELS, gpu="normalization")
+batch_norm_grad = either(
+    reference.batch_norm_grad, "normalization", lambda grad, *rest: grad.size >= LEAST_PIXELS, gpu="normalization"
+)
+
+# Softmax and its kin: a pass of NumPy's for each operation, or one visit to each row. On one thread, cross entropy and
+# its gradient took 91 us for 128 x 128 scores and 7.9 ms for 256 x 4096, the compiled kernel 30 us and 1.4 ms.
+softmax = either(reference.softmax, "losses", lambda x, axis: x.size >= LEAST_PIXELS, gpu="losses")
 softmax_grad = either(reference.softmax_grad, gpu="losses")
-log_softmax = either(reference.log_softmax, gpu="losses")
+log_softmax = either(reference.log_softmax, "losses", lambda x, axis: x.size >= LEAST_PIXELS, gpu="losses")
 log_softmax_grad = either(reference.log_softmax_grad, gpu="losses")
-cross_entropy = either(reference.cross_entropy, gpu="losses")
+cross_entropy = either(reference.cross_entropy, "losses", lambda x, *rest: x.size >= LEAST_PIXELS, gpu="losses")
+
+# On the CPU, these are a few calls of NumPy on arrays that the cache holds; a GPU pays a launch for each.
 add_rows = either(reference.add_rows, gpu="scatter")
 dropout = either(reference.dropout, gpu="dropout")
 

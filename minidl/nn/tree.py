@@ -7,6 +7,7 @@ a member, or something that can hold members; lists and dicts, which change with
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator
 from typing import Any
 
@@ -92,4 +93,4 @@ def _held(container: Any) -> list[Any]:
 
 def _holds(container: Any, held: list[Any]) -> bool:
     now = _held(container)
-    return len(now) == len(held) and all(a is b for a, b in zip(now, held, strict=True))
+    return len(now) == len(held) and all(map(operator.is_, now, held))

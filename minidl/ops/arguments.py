@@ -12,7 +12,7 @@ import numpy as np
 
 from minidl.autograd import Variable, update, wrap
 from minidl.autograd.operation import ragged, refusal
-from minidl.backend import is_array
+from minidl.backend import device_of, is_array, to_device
 from minidl.errors import ArgumentError, DTypeError, MiniDLError, RangeError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -204,4 +204,6 @@ def into(out: Any, result: Any, name: str) -> Any:
         return result
     if not isinstance(out, Variable):
         raise refusal(name, "'out'", out, "a Tensor")
-    return update(out, result if isinstance(result, Variable) else wrap(result), f"{name}(out=)")
+    if not isinstance(result, Variable):  # of operands of the host alone
+        result = wrap(to_device(result, device_of(out.array)))
+    return update(out, result, f"{name}(out=)")

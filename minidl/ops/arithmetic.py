@@ -498,7 +498,9 @@ class Lerp(Operation):
         span = end - start
         near = start + weight * span
         far = end - (1 - weight) * span  # the end itself at weight 1, which start + (end - start) may miss
-        return self.xp.where(self.xp.abs(weight) < 0.5, near, far)
+        if isinstance(weight, (int, float)):
+            return near if abs(weight) < 0.5 else far
+        return self.xp.where(abs(weight) < 0.5, near, far)
 
     def backward(self, grad: Any) -> Any:
         start, end, weight = self.saved

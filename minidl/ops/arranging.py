@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minidl.autograd import Operation
-from minidl.backend import to_numpy
+from minidl.backend import CPU
 from minidl.errors import ArgumentError, ShapeError
 from minidl.ops.arguments import DIM, as_sizes, normalize_axes, normalize_axis, takes_tensors
 from minidl.ops.conversion import clone
@@ -502,7 +502,7 @@ def repeat_interleave(x: Any, repeats: Any, axis: int | None = None) -> Tensor:
         before, size, after = shape[:axis], shape[axis], shape[axis + 1 :]
         spread = broadcast_to(reshape(x, (*before, size, 1, *after)), (*before, size, repeats, *after))
         return reshape(spread, (*before, size * repeats, *after))
-    counts = to_numpy(as_array(repeats, copy=False, name="repeat_interleave"))
+    counts = as_array(repeats, device=CPU, copy=False, name="repeat_interleave")
     if counts.dtype.kind not in "iu" or (counts < 0).any():
         raise ArgumentError("repeat_interleave: repeats must be integers and not negative")
     if counts.shape not in ((), (1,), (shape[axis],)):

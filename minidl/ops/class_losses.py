@@ -9,7 +9,7 @@ import numpy as np
 
 from minidl import kernels
 from minidl.autograd import Operation, Variable
-from minidl.backend import device_of, gpu_in_use, is_array, quiet
+from minidl.backend import CPU, device_of, gpu_in_use, is_array, quiet, to_device
 from minidl.errors import ArgumentError, DeviceError, DTypeError, RangeError, ShapeError, warn
 from minidl.kernels.reference.losses import places
 from minidl.ops.activations import log_softmax, softmax
@@ -37,7 +37,7 @@ def checked_labels(x: Any, target: Any, name: str, ignore_index: int | None) -> 
     labels = target.array if isinstance(target, Variable) else target
     own = x.array if isinstance(x, Variable) else x
     if not is_array(labels):
-        labels = as_array(labels, device=device_of(own), copy=False, name=name)
+        labels = as_array(labels, device=CPU, copy=False, name=name)
     if labels.shape != wanted:
         _explain_shape(shape, labels, wanted, classes, name)
     if labels.dtype.kind not in "iu":
@@ -45,12 +45,13 @@ def checked_labels(x: Any, target: Any, name: str, ignore_index: int | None) -> 
             f"{name}: labels must be integers from 0 to {classes - 1}, got {labels.dtype}; convert them with "
             "target.long()"
         )
-    if gpu_in_use() and device_of(labels) != device_of(own):
+    home = device_of(own) if gpu_in_use() else None
+    if home is not None and isinstance(target, Variable) and device_of(labels) != home:
         raise DeviceError(
-            f"{name}: the labels live on {device_of(labels)}, the predictions on {device_of(own)}; move them "
-            "there first"
+            f"{name}: the labels live on {device_of(labels)}, the predictions on {home}; move them there first"
         )
     if on_cpu(labels) is None:
+        labels = _at(home, labels)
         return labels, _counted(labels, ignore_index) if labels.size else None
     # read as unsigned numbers, negative labels are the largest: one look finds labels out of range on either side
     if labels.view(f"u{labels.itemsize}").max() >= classes:
@@ -65,9 +66,15 @@ def checked_labels(x: Any, target: Any, name: str, ignore_index: int | None) -> 
                 f"{name}: {found} is out of range for {classes} classes; labels count from 0 to {classes - 1} "
                 "(subtract 1 if they count from 1), or give the model more outputs"
             )
-        return labels, counts
+        return _at(home, labels), _at(home, counts)
     ignored = ignore_index is not None and 0 <= ignore_index < classes
+    labels = _at(home, labels)
     return labels, _counted(labels, ignore_index) if ignored else None
+
+
+def _at(home: Any, array: Any) -> Any:
+    """Return an array on the device of the predictions, once it was looked at; None stays None."""
+    return array if home is None or array is None else to_device(array, home)
 
 
 def _counted(labels: Any, ignore_index: int | None) -> Any:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from minidl.autograd import Operation, Variable
-from minidl.backend import is_array
-from minidl.errors import DTypeError, MiniDLError
+from minidl.backend import CPU, device_of, gpu_in_use, is_array, there
+from minidl.errors import DeviceError, DTypeError, MiniDLError
 from minidl.ops.creation import as_array
 
 if TYPE_CHECKING:
@@ -539,8 +539,15 @@ def equal(x: Any, y: Any) -> bool:
     ----------
     ``numpy.array_equal``, ``torch.equal``.
     """
+    tensors = isinstance(x, Variable) and isinstance(y, Variable)
     x, y = operand(x, "equal"), operand(y, "equal")
-    return x.shape == y.shape and bool((x == y).all())
+    if gpu_in_use() and device_of(x) != device_of(y):
+        if tensors:
+            first, second = device_of(x), device_of(y)
+            raise DeviceError(f"equal: one tensor lives on {first}, the other on {second}; move one: y.to('{first}')")
+        x, y = (as_array(a, device=CPU, copy=False, name="equal") for a in (x, y))
+    with there(x):
+        return x.shape == y.shape and bool((x == y).all())
 
 
 array_equal = equal

@@ -6,8 +6,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from minidl.autograd import Operation, Variable
+from minidl.autograd.operation import ToDevice
 from minidl.backend import Device, device_of
-from minidl.backend import to_device as move
 from minidl.ops.arguments import shape_of, takes_tensors
 
 if TYPE_CHECKING:
@@ -90,17 +90,6 @@ def contiguous(x: Any) -> Tensor:
     """
     array = x.array if isinstance(x, Variable) else x
     return x if array.flags.c_contiguous else Clone.apply(x)
-
-
-class ToDevice(Operation):
-    """The gradient moves back to where the input was."""
-
-    def forward(self, x: Any, device: Device, non_blocking: bool = False) -> Any:
-        self.before = device_of(x)
-        return move(x, device, non_blocking)
-
-    def backward(self, grad: Any) -> Any:
-        return to_device(grad, self.before)
 
 
 def to_device(x: Any, device: Any, non_blocking: bool = False) -> Tensor:

@@ -21,6 +21,7 @@ from minidl.backend import (
     on,
     there,
     to_device,
+    to_numpy,
 )
 from minidl.errors import ArgumentError, DTypeError, ShapeError
 from minidl.ops.arguments import as_integer, as_number, as_sizes, sized, takes_tensors
@@ -76,8 +77,11 @@ def as_array(data: Any, dtype: Any = None, device: Any = None, copy: bool = True
     given = data
     if not is_array(data):
         typed = isinstance(data, np.generic) or hasattr(data, "__array__") or hasattr(data, "__dlpack__")
-        if isinstance(data, (list, tuple)) and any(isinstance(x, Variable) for x in _leaves(data)):
-            data = _plain(data)
+        if isinstance(data, (list, tuple)):
+            first = next((x for x in _leaves(data) if isinstance(x, Variable)), None)
+            if first is not None:
+                target = device_of(first.array) if device is None else target
+                data = _plain(data)
         try:
             data = np.asarray(data)
         except ValueError:
@@ -110,10 +114,10 @@ def _leaves(data: Any) -> Any:
 
 
 def _plain(data: Any) -> Any:
-    """Replace the tensors in nested lists by arrays."""
+    """Replace the tensors in nested lists by arrays of the host."""
     if isinstance(data, (list, tuple)):
         return [_plain(x) for x in data]
-    return data.array if isinstance(data, Variable) else data
+    return to_numpy(data.array) if isinstance(data, Variable) else data
 
 
 def make(array: Any, requires_grad: bool = False) -> Tensor:

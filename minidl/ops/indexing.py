@@ -12,7 +12,7 @@ import numpy as np
 
 from minidl.autograd import Operation, Variable, cast
 from minidl.autograd.inplace import adopt, check_writable
-from minidl.backend import device_of, is_array
+from minidl.backend import device_of, is_array, is_read_only
 from minidl.errors import DeviceError, DTypeError, GradError, MiniDLError, RangeError, ShapeError
 from minidl.ops.arguments import DIM, normalize_axis, takes_tensors
 from minidl.ops.creation import as_array
@@ -298,7 +298,12 @@ def _beside(x: Any, arrays: list[Any], name: str) -> list[Any]:
             if not isinstance(a.array if isinstance(a, Variable) else a, np.ndarray):
                 raise DeviceError(f"{name}: the tensor is on the cpu, its index on a GPU; move one: index.to('cpu')")
         return arrays
-    return [as_array(a, device=device_of(x), copy=False) for a in arrays]
+    place = device_of(x)
+    # a tensor that is there stays one: its version tells whether it is written to before the backward pass
+    return [
+        a if isinstance(a, Variable) and device_of(a.array) == place else as_array(a, device=place, copy=False)
+        for a in arrays
+    ]
 
 
 class PutAdd(_Indexed):
@@ -314,7 +319,8 @@ class PutAdd(_Indexed):
         if all(a.dtype.kind == "b" for a in arrays):
             out[resolve(index, arrays)] = x  # no position comes twice
             return out
-        # adding at flat positions is the fast path of NumPy's add.at, and one kernel of CuPy's
+        # adding at flat positions is the fast path of NumPy's add.at, and one kernel of CuPy's, which adds by atomics:
+        # where a position comes twice on a GPU, the order, and so the last bit, may change from run to run
         flat = xp.arange(out.size).reshape(shape)[resolve(index, arrays)]
         xp.add.at(out.reshape(-1), flat.reshape(-1), xp.broadcast_to(x, flat.shape).reshape(-1))
         return out
@@ -466,7 +472,7 @@ def assign(x: Any, index: Any, value: Any) -> None:
         As for :func:`set_item`.
     """
     check_writable(x, value, "x[...] = value")
-    if isinstance(x.array, np.ndarray) and not x.array.flags.writeable:
+    if is_read_only(x.array):
         raise GradError("x[...] = value: this tensor is a read-only view (of expand, say); clone() it first")
     fixed, arrays = _for_writing(x, index, "x[...] = value")
     value = _value_for(x, value, "x[...] = value")

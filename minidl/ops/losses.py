@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minidl.autograd import Operation, Variable, cast, guarded
-from minidl.backend import default_dtype, device_of, gpu_in_use, is_array, namespace, quiet
+from minidl.backend import default_dtype, device_of, gpu_in_use, is_array, namespace, quiet, to_device
 from minidl.errors import ArgumentError, DeviceError, DTypeError, RangeError, ShapeError, warn
 from minidl.ops.activations import logsigmoid
 from minidl.ops.arguments import shape_of, takes_tensors
@@ -79,6 +79,8 @@ def constant(value: Any, x: Any, name: str, what: str) -> Any:
     dtype = own.dtype if own.dtype.kind == "f" else default_dtype()
     if not is_array(array):
         array = namespace(own).asarray(array)
+    elif not isinstance(value, Variable):
+        array = to_device(array, device_of(own))  # data of the host
     if array.dtype.kind not in "fiub":
         raise DTypeError(f"{name}: {what} must be numbers, got {array.dtype}")
     if gpu_in_use() and device_of(array) != device_of(own):

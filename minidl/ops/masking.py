@@ -6,8 +6,11 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from minidl.autograd import Variable, update
-from minidl.backend import as_dtype, device_of
+import numpy as np
+
+from minidl import kernels
+from minidl.autograd import Operation, Variable, update
+from minidl.backend import GPUGenerator, as_dtype, device_of, namespace, philox_state, there
 from minidl.errors import ArgumentError, DTypeError, ShapeError
 from minidl.ops.arguments import takes_tensors
 from minidl.ops.sampling import uniform_array
@@ -33,13 +36,34 @@ def check(name: str, x: Any, p: float) -> None:
         raise DTypeError(f"{name}: expected a float tensor, got {x.dtype}; convert it first: x.float()")
 
 
+class Dropout(Operation):
+    """Dropout on a GPU, where random numbers are computed from a key: again in backward, so that no mask is kept."""
+
+    def forward(self, x: Any, p: float, key: tuple[int, int]) -> Any:
+        self.parameters = p, key
+        return kernels.dropout(x, p, *key)
+
+    def backward(self, grad: Any) -> Any:
+        p, key = self.parameters
+        return Dropout.apply(grad, p=p, key=key)
+
+
 def drop(name: str, x: Any, shape: tuple[int, ...], p: float, inplace: bool, generator: Any = None) -> Tensor:
     """Multiply ``x`` by a random mask of ``shape``, which broadcasts, scaled so that the mean stays."""
     if p == 0:
         return x
-    mask = kept(x, shape, p, generator).astype(x.dtype)
-    if p < 1:
-        mask *= 1 / (1 - p)
+    array = x.array if isinstance(x, Variable) else x
+    on_gpu = namespace(array) is not np
+    own = isinstance(generator, GPUGenerator) and generator.device == device_of(array)
+    if on_gpu and p < 1 and shape == x.shape and (generator is None or own):
+        blocks = -(-array.size // 4)  # of four random numbers
+        key = generator.take(blocks) if own else philox_state(device_of(array), blocks)
+        y = Dropout.apply(x, p=p, key=key)
+        return update(x, y, name) if inplace else y
+    with there(x):
+        mask = kept(x, shape, p, generator).astype(x.dtype)
+        if p < 1:
+            mask *= 1 / (1 - p)
     y = x * mask
     return update(x, y, name) if inplace else y
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minidl import kernels
 from minidl.autograd import Operation, Variable
 from minidl.backend import quiet
 from minidl.errors import ArgumentError, DTypeError, ShapeError
@@ -22,8 +24,33 @@ if TYPE_CHECKING:
 __all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "normalize", "rms_norm"]
 
 
-class Standardize(Operation):
-    r"""Mean 0 and variance 1 over ``axes``, then a factor and an offset that broadcast.
+def move(running: tuple[Any, Any, float, int], mean: Any, var: Any, count: int) -> None:
+    """Move running statistics, in place, towards those of a batch, each of ``count`` values."""
+    running_mean, running_var, momentum, correction = running
+    rows = mean.size // max(running_mean.size, 1)  # instance_norm has statistics for each image
+    var = var * (count / max(count - correction, 1))
+    for known, found in ((running_mean, mean), (running_var, var)):
+        known *= 1 - momentum
+        known += momentum * found.reshape((rows, known.size)).sum(axis=0) / max(rows, 1)
+
+
+def recorded(x: Any, axes: tuple[int, ...], eps: float) -> tuple[Any, Any, Callable[[Any], Any]]:
+    """Return the standardized x, 1 over its spread and what takes means, all by operations that are recorded.
+
+    What forward saved of them is a constant to the second derivative.
+    """
+    count = math.prod([x.shape[axis] for axis in axes])
+
+    def average(z: Any) -> Any:
+        return z.sum(axis=axes, keepdims=True) / count
+
+    d = x - average(x)
+    rstd = 1 / sqrt(average(d * d) + eps)
+    return d * rstd, rstd, average
+
+
+class BatchNorm(Operation):
+    r"""Mean 0 and variance 1 of each channel, then its factor and offset.
 
     With :math:`\hat x = (x - \mu) / \sigma` and :math:`\bar z = \bar y \gamma`:
 
@@ -34,67 +61,82 @@ class Standardize(Operation):
     casting = "float"
 
     @quiet
+    def forward(self, x: Any, weight: Any = None, bias: Any = None, *, eps: float, running: Any = None) -> Any:
+        self.eps = eps
+        y, mean, var = kernels.batch_norm(x, weight, bias, eps)
+        if running is not None and x.size:
+            move(running, mean, var, x.size // x.shape[1])
+        self.save(x, weight, mean, 1 / self.xp.sqrt(var + eps))
+        return y
+
+    def backward(self, grad: Any) -> Any:
+        x, weight, mean, rstd = self.saved
+        if not self.recording:
+            return kernels.batch_norm_grad(grad, x, mean, rstd, weight)[: len(self.needs)]
+        axes = (0, *range(2, x.ndim))
+        standard, rstd, average = recorded(x, axes, self.eps)
+        grad_weight, grad_bias = (grad * standard).sum(axis=axes), grad.sum(axis=axes)
+        if weight is not None:
+            grad = grad * weight.reshape((1, -1, *(1,) * (x.ndim - 2)))
+        grad_x = rstd * (grad - average(grad) - standard * average(grad * standard))
+        return (grad_x, grad_weight, grad_bias)[: len(self.needs)]
+
+
+class Standardize(Operation):
+    r"""Mean 0 and variance 1 over the ``last`` axes, then a factor and an offset that broadcast.
+
+    To the kernel of :class:`BatchNorm`, whose gradient this has, all that is averaged together is a channel of one
+    sample.
+    """
+
+    casting = "float"
+
+    @quiet
     def forward(
-        self,
-        x: Any,
-        weight: Any = None,
-        bias: Any = None,
-        *,
-        axes: tuple[int, ...],
-        eps: float,
-        running: tuple[Any, Any, float, int] | None = None,
+        self, x: Any, weight: Any = None, bias: Any = None, *, last: int, eps: float, running: Any = None
     ) -> Any:
-        self.axes, self.eps = axes, eps
-        self.count = math.prod([x.shape[axis] for axis in axes])
-        mean = x.sum(axis=axes, keepdims=True) / self.count
-        y = x - mean
-        var = (y * y).sum(axis=axes, keepdims=True) / self.count  # of what is centred: no cancellation at large means
-        rstd = 1 / self.xp.sqrt(var + eps)
-        if running is not None and self.count:
-            self.update(mean, var, *running)
-        self.save(x, weight, mean, rstd)
-        y *= rstd
+        self.eps = eps
+        self.outer, self.inner = x.shape[:-last], x.shape[-last:]
+        self.lines = 1, math.prod(self.outer), math.prod(self.inner)
+        y, mean, var = kernels.batch_norm(x.reshape(self.lines), None, None, eps)  # (1, R, P), (R,), (R,)
+        if running is not None and x.size:
+            move(running, mean, var, self.lines[2])
+        self.save(x, weight, mean, 1 / self.xp.sqrt(var + eps))
+        y = y.reshape(x.shape)
         if weight is not None:
             y *= weight
         if bias is not None:
             y += bias
         return y
 
-    def update(
-        self, mean: Any, var: Any, running_mean: Any, running_var: Any, momentum: float, correction: int
-    ) -> None:
-        """Move the running statistics, in place, towards those of this batch."""
-        rows = mean.size // max(running_mean.size, 1)  # instance_norm has statistics for each image
-        var = var * (self.count / max(self.count - correction, 1))
-        for running, found in ((running_mean, mean), (running_var, var)):
-            running *= 1 - momentum
-            running += momentum * found.reshape((rows, running.size)).sum(axis=0) / max(rows, 1)
-
     def backward(self, grad: Any) -> Any:
         x, weight, mean, rstd = self.saved
-        if self.recording:  # what was saved is a constant to the second derivative
-            mean = self.average(x)
-            rstd = 1 / sqrt(self.average((x - mean) * (x - mean)) + self.eps)
-        standard = (x - mean) * rstd
         grads = [None, None, grad]
-        if len(self.needs) > 1 and self.needs[1]:
+        if self.recording:
+            standard, rstd, average = recorded(x, tuple(range(len(self.outer), x.ndim)), self.eps)
             grads[1] = grad * standard
+            if weight is not None:
+                grad = grad * weight
+            grads[0] = rstd * (grad - average(grad) - standard * average(grad * standard))
+            return tuple(grads[: len(self.needs)])
+        if len(self.needs) > 1 and self.needs[1]:
+            along = self.outer + (1,) * len(self.inner)
+            grads[1] = x - mean.reshape(along)
+            grads[1] *= rstd.reshape(along)
+            grads[1] *= grad
         if self.needs[0]:
             if weight is not None:
                 grad = grad * weight
-            grads[0] = rstd * (grad - self.average(grad) - standard * self.average(grad * standard))
+            lines = grad.reshape(self.lines), x.reshape(self.lines)
+            grads[0] = kernels.batch_norm_grad(*lines, mean, rstd, None)[0].reshape(x.shape)
         return tuple(grads[: len(self.needs)])
 
-    def average(self, x: Any) -> Any:
-        """Return the mean over the axes, which stay with size 1."""
-        return x.sum(axis=self.axes, keepdims=True) / self.count
 
-
-def standardize(x: Any, weight: Any, bias: Any, **parameters: Any) -> Any:
-    """Apply :class:`Standardize` to as many inputs as there are."""
+def with_vectors(operation: type[Operation], x: Any, weight: Any, bias: Any, **parameters: Any) -> Any:
+    """Apply an operation to as many inputs as there are."""
     if bias is not None:
-        return Standardize.apply(x, weight, bias, **parameters)
-    return Standardize.apply(x, **parameters) if weight is None else Standardize.apply(x, weight, **parameters)
+        return operation.apply(x, weight, bias, **parameters)
+    return operation.apply(x, **parameters) if weight is None else operation.apply(x, weight, **parameters)
 
 
 def check_channels(name: str, x: Any, **vectors: Any) -> tuple[int, ...]:
@@ -117,23 +159,22 @@ def along_channels(vector: Any, shape: tuple[int, ...]) -> Any:
 
 
 def with_running_statistics(
+    operation: type[Operation],
     x: Any,
     running_mean: Any,
     running_var: Any,
     weight: Any,
     bias: Any,
-    shape: tuple[int, ...],
-    axes: tuple[int, ...],
     momentum: float,
-    eps: float,
     correction: int = 1,
+    **parameters: Any,
 ) -> Tensor:
-    """Standardize over ``axes`` and let the running statistics, if any, take in what was found."""
+    """Apply an operation that lets the running statistics, if any, take in those it finds."""
     running = None
     if running_mean is not None:
         arrays = [r.array if isinstance(r, Variable) else r for r in (running_mean, running_var)]
         running = (*arrays, momentum, correction)
-    y = standardize(x, along_channels(weight, shape), along_channels(bias, shape), axes=axes, eps=eps, running=running)
+    y = with_vectors(operation, x, weight, bias, running=running, **parameters)
     for statistics in (running_mean, running_var):
         if isinstance(statistics, Variable):
             statistics.bump()
@@ -224,8 +265,7 @@ def batch_norm(
             f"batch_norm: in training it needs more than one value a channel, the input has shape {tuple(x.shape)}; "
             "use a larger batch (drop the last, incomplete one), or call eval() first"
         )
-    axes = (0, *range(2, x.ndim))
-    return with_running_statistics(x, running_mean, running_var, weight, bias, shape, axes, momentum, eps, correction)
+    return with_running_statistics(BatchNorm, x, running_mean, running_var, weight, bias, momentum, correction, eps=eps)
 
 
 @takes_tensors("x", "running_mean", "running_var", "weight", "bias")
@@ -291,8 +331,10 @@ def instance_norm(
             f"instance_norm: it needs more than one position a channel, the input has shape {tuple(x.shape)}; "
             "expected (N, C, L) or (N, C, H, W)"
         )
-    axes = tuple(range(2, x.ndim))
-    return with_running_statistics(x, running_mean, running_var, weight, bias, shape, axes, momentum, eps)
+    weight, bias = along_channels(weight, shape), along_channels(bias, shape)
+    return with_running_statistics(
+        Standardize, x, running_mean, running_var, weight, bias, momentum, last=x.ndim - 2, eps=eps
+    )
 
 
 def trailing_axes(name: str, x: Any, normalized_shape: Any, **factors: Any) -> tuple[int, ...]:
@@ -345,7 +387,7 @@ def layer_norm(x: Any, normalized_shape: Any, weight: Any = None, bias: Any = No
     ``torch.nn.functional.layer_norm``. Ba, Kiros, Hinton (2016), "Layer normalization".
     """
     axes = trailing_axes("layer_norm", x, normalized_shape, weight=weight, bias=bias)
-    return standardize(x, weight, bias, axes=axes, eps=eps)
+    return with_vectors(Standardize, x, weight, bias, last=len(axes), eps=eps)
 
 
 @takes_tensors("x", "weight")
@@ -439,11 +481,12 @@ def group_norm(x: Any, num_groups: int, weight: Any = None, bias: Any = None, ep
             f"group_norm: num_groups={num_groups} must divide the {C} channels of the input (shape {tuple(x.shape)})"
         )
     shape = (1, num_groups, C // num_groups) + (1,) * (x.ndim - 2)
-    y = standardize(
+    y = with_vectors(
+        Standardize,
         reshape(x, (N, num_groups, C // num_groups, *x.shape[2:])),
         along_channels(weight, shape),
         along_channels(bias, shape),
-        axes=tuple(range(2, x.ndim + 1)),
+        last=x.ndim - 1,
         eps=eps,
     )
     return reshape(y, x.shape)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from minidl.autograd import Operation
 from minidl.backend import is_array, quiet
 from minidl.errors import ArgumentError
@@ -35,7 +37,8 @@ class Pow(Operation):
 
     @quiet
     def forward(self, x: Any, y: Any) -> Any:
-        if is_integer(x) and is_integer(y) and self.xp.any(self.xp.less(y, 0)):
+        # the values of an array are looked at on the CPU alone: a GPU would have to be waited for
+        if is_integer(x) and is_integer(y) and (not is_array(y) or self.xp is np) and np.any(np.less(y, 0)):
             raise ArgumentError("pow: integers to negative powers are no integers; convert the base first: x.float()")
         if self.needs[1] and not is_array(x):
             x = self.xp.asarray(x, dtype=y.dtype)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 from minidl.autograd import Operation, Variable, guarded, wrap
-from minidl.backend import device_of, namespace
+from minidl.backend import device_of, namespace, to_device
 from minidl.errors import ArgumentError, DTypeError, MiniDLError
 from minidl.ops.arguments import takes_tensors
 from minidl.ops.comparison import operand
@@ -331,6 +331,8 @@ def where(condition: Any, x: Any = None, y: Any = None) -> Tensor | tuple[Tensor
         raise ArgumentError("where: got one of x and y; pass both to choose between them, or none to get indices")
     if chosen.dtype.kind != "b":
         raise DTypeError(f"where: the condition is {chosen.dtype}, expected bool; write a comparison: condition != 0")
-    if traced and not isinstance(x, Variable) and not isinstance(y, Variable):
+    if not traced:  # an array of the host, or of the tensors' device
+        chosen = next((to_device(chosen, device_of(z.array)) for z in (x, y) if isinstance(z, Variable)), chosen)
+    elif not isinstance(x, Variable) and not isinstance(y, Variable):
         x = wrap(as_array(x, device=device_of(chosen), copy=False))  # so that a tensor comes back
     return guarded(Where.apply(x, y, condition=chosen), condition)

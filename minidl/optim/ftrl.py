@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from minidl.errors import ArgumentError
-from minidl.optim.optimizer import Optimizer, decays
+from minidl.optim.buckets import decays
+from minidl.optim.optimizer import Optimizer
 
 __all__ = ["Ftrl"]
 

@@ -1,10 +1,7 @@
 """What all optimisers share: groups of parameters, their state, and how a step walks over them.
 
-An optimiser is one method, :meth:`Optimizer.update`, which holds the formula and sees plain arrays. This file decides
-which arrays it sees. A small network would spend its time calling NumPy rather than computing, so small parameters
-are gathered into one flat array and updated together; a large parameter is updated in blocks that stay in the
-processor's cache from the first of the formula's operations to the last. Every formula here is elementwise, so
-neither changes a single bit of the result.
+An optimiser is one method, :meth:`Optimizer.update`, which holds the formula and sees plain arrays; ``buckets.py``
+decides which arrays it sees.
 
 The commonest rules have a compiled twin that makes one pass, with the same bits. Numba, which compiles it, takes most
 of a second to load, and a short training of a small model is over before that. So NumPy runs until the twin would have
@@ -23,25 +20,20 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from minidl.autograd import Variable, enable_grad
-from minidl.backend import device_of, is_array, namespace, quiet, there, to_device, to_numpy
-from minidl.errors import ArgumentError, DTypeError, GradError, ShapeError, StateError
+from minidl.backend import device_of, is_array, namespace, quiet, to_device, to_numpy
+from minidl.errors import ArgumentError, DTypeError, GradError, StateError
 from minidl.kernels.dispatch import launchable, load, load_gpu, usable
+from minidl.optim import buckets
+from minidl.optim.buckets import Plan, decays, settle
 
 if TYPE_CHECKING:
     from minidl._tensor import Tensor
-
-SMALL = 4096  # elements: up to here a parameter is gathered with others
-BLOCK = 16384  # elements: of a bucket of small parameters, and of a block of a large one
 
 # In seconds: what a compiled rule saves for each bucket or large parameter and for each element of it (measured: 38 us
 # became 25 for 4,417 parameters, 4.0 ms became 0.8 for a million), and what it takes to load with Numba, or where
 # another kernel has loaded that.
 SAVED_A_CALL, SAVED_AN_ELEMENT = 5e-6, 3e-9
 LOADING, LOADED = 0.8, 0.02
-
-#: Each how many steps NumPy's rules replace moments that are too small for a normal number by 0: those of a unit that
-#: has died shrink for ever, and a CPU takes a hundred cycles for an operation on one (001: 95 us a step, and 56 so).
-SETTLING = 64
 
 #: What each hyperparameter may be: from where, up to where, and whether that end is excluded.
 LIMITS: dict[str, tuple[float, float, bool]] = {
@@ -124,7 +116,7 @@ class Optimizer:
         self.state: dict[Tensor, dict[str, Any]] = {}
         self.param_groups: list[dict[str, Any]] = []
         self.steps_taken = 0
-        self._plans: list[_Plan | None] = []
+        self._plans: list[Plan | None] = []
         self._kept_scratch: dict[Any, Any] = {}
         self.time_lost = 0.0  # in seconds: how much a compiled rule would have saved so far
         if isinstance(params, Variable) or hasattr(params, "parameters"):
@@ -319,7 +311,7 @@ class Optimizer:
         for index, group in enumerate(self.param_groups):
             plan = self._plans[index]
             if plan is None or not plan.fits(group, self.slots(group)):
-                plan = self._plans[index] = _Plan(group, self.slots(group))
+                plan = self._plans[index] = Plan(group, self.slots(group))
             plan.run(self, group)
 
     def _delta(self, group: Any, state: Any, xp: Any, p: Any, g: Any, slots: Any, own: Any, *t: Any) -> Any:
@@ -373,13 +365,13 @@ class Optimizer:
         coupled, shrink = decays(group)
         reads = coupled or self.reads_parameter
         size = p.size
-        if xp is np and size > BLOCK and p.flags.c_contiguous and g.flags.c_contiguous:
+        if xp is np and size > buckets.BLOCK and p.flags.c_contiguous and g.flags.c_contiguous:
             p, g = p.reshape(-1), g.reshape(-1)
             slots = [x.reshape(-1) for x in slots]
-            scratch = self._scratch_arrays(xp, p, BLOCK)
-            for start in range(0, size, BLOCK):
-                at = slice(start, start + BLOCK)
-                n = min(BLOCK, size - start)
+            scratch = self._scratch_arrays(xp, p, buckets.BLOCK)
+            for start in range(0, size, buckets.BLOCK):
+                at = slice(start, start + buckets.BLOCK)
+                n = min(buckets.BLOCK, size - start)
                 block = p[at]
                 delta = self._delta(
                     group,
@@ -399,7 +391,7 @@ class Optimizer:
             if shrink != 1:
                 p *= shrink
             p -= delta
-        if state["step"] % SETTLING == 0:
+        if state["step"] % buckets.SETTLING == 0:
             settle(xp, slots)
         param.bump()
 
@@ -509,190 +501,3 @@ def compiled_rule(name: str) -> Callable[..., Any]:
     """Return a compiled rule by its name."""
     rule: Callable[..., Any] = getattr(load("optimizers"), name)
     return rule
-
-
-class _Plan:
-    """How the parameters of one group are taken through a step: which together, which alone.
-
-    A parameter enters when it first has a gradient, which may be never. The plan is dropped, and made anew from the
-    state of each parameter, as soon as an array of one is another than it was.
-    """
-
-    def __init__(self, group: Mapping[str, Any], slots: Mapping[str, float]) -> None:
-        self.slots = dict(slots)
-        self.waiting = list(group["params"])
-        self.buckets: list[_Bucket] = []
-        self.size = len(self.waiting)
-
-    def fits(self, group: Mapping[str, Any], slots: Mapping[str, float]) -> bool:
-        """Whether the plan is still that of ``group``."""
-        if len(group["params"]) != self.size or slots.keys() != self.slots.keys():
-            return False
-        for bucket in self.buckets:
-            for p, array in zip(bucket.params, bucket.arrays, strict=True):
-                if p.array is not array:
-                    return False
-        return True
-
-    def run(self, optimizer: Optimizer, group: Mapping[str, Any]) -> None:
-        if self.waiting:
-            self._admit(optimizer)
-        for bucket in self.buckets:
-            with there(bucket.arrays[0]):
-                bucket.run(optimizer, group)
-
-    def _admit(self, optimizer: Optimizer) -> None:
-        """Put the parameters that have a gradient for the first time into buckets."""
-        states, scratch = optimizer.state, optimizer.scratch
-        open_buckets: dict[Any, list[Any]] = {}
-        filled = []
-        for p in self.waiting:
-            if p.grad is None:
-                continue
-            state = states.setdefault(p, {})
-            state.setdefault("step", 0)
-            array = p.array
-            launched = optimizer._launched_for(array)
-            if launched is None and (array.size > SMALL or not array.flags.c_contiguous):
-                filled.append([p])
-                continue
-            key = (array.dtype, device_of(array), state["step"], launched)
-            members = open_buckets.setdefault(key, [])
-            members.append(p)
-            if launched is None and sum(q.array.size for q in members) > BLOCK - SMALL:
-                filled.append(open_buckets.pop(key))
-        self.waiting = [p for p in self.waiting if p.grad is None]
-        gathered = [(params, None) for params in filled]
-        gathered += [(params, key[-1]) for key, params in open_buckets.items()]
-        for params, rule in gathered:
-            with there(params[0].array):
-                self.buckets.append(_Bucket(params, states, self.slots, scratch, rule))
-
-
-class _Bucket:
-    """Parameters that are updated together; the arrays of their state lie one after another in flat arrays."""
-
-    def __init__(
-        self,
-        params: list[Any],
-        states: dict[Any, dict[str, Any]],
-        slots: Mapping[str, float],
-        scratch: int,
-        launched: Callable[..., Any] | None = None,
-    ) -> None:
-        self.params = params
-        self.launched = launched
-        self.arrays = [p.array for p in params]
-        self.states = [states[p] for p in params]
-        self.names = tuple(slots)
-        self.xp = xp = namespace(self.arrays[0])
-        dtype, device = self.arrays[0].dtype, device_of(self.arrays[0])
-        ends = np.cumsum([0, *(a.size for a in self.arrays)]).tolist()
-        self.flat = []
-        for name, fill in slots.items():
-            flat = to_device(np.full(ends[-1], fill, dtype), device)
-            for state, array, start, end in zip(self.states, self.arrays, ends, ends[1:], strict=False):
-                view = flat[start:end].reshape(array.shape)
-                known = state.get(name)
-                if known is not None:
-                    if known.shape != array.shape:
-                        raise ShapeError(
-                            f"a parameter changed from shape {known.shape} to {array.shape} after a step, but its "
-                            f"{name} did not; make a new optimiser for a changed model"
-                        )
-                    view[...] = to_device(known, device)
-                state[name] = view
-            self.flat.append(flat)
-        self.together = len(params) > 1
-        if launched is not None:
-            self.together = True
-            self.members = load_gpu("optimizers").Members(self.arrays)
-        elif self.together:
-            self.p, self.g, *self.t = (xp.empty(ends[-1], dtype) for _ in range(2 + scratch))
-            self.ends = ends
-            self.p_views, self.g_views = self._views(self.p), self._views(self.g)
-            self.t_views = {id(flat): self._views(flat) for flat in self.t}
-
-    def _views(self, flat: Any) -> list[Any]:
-        """Return the part of ``flat`` that belongs to each parameter, in its shape."""
-        return [
-            flat[start:end].reshape(a.shape)
-            for a, start, end in zip(self.arrays, self.ends, self.ends[1:], strict=False)
-        ]
-
-    def run(self, optimizer: Optimizer, group: Mapping[str, Any]) -> None:
-        if self.launched is not None:
-            self._launch(optimizer, group)
-            return
-        if self.together:
-            for p, view in zip(self.params, self.g_views, strict=True):
-                if p._grad is None:
-                    self.together = False  # from here on they have taken different numbers of steps
-                    break
-                view[...] = p._grad.array
-        if not self.together:
-            self._run_apart(optimizer, group)
-            return
-        for state in self.states:
-            optimizer.advance(group, state)
-        twin = optimizer._compiled_for(self.p)
-        if twin is not None:
-            for array, view in zip(self.arrays, self.p_views, strict=True):
-                view[...] = array
-            optimizer._run_compiled(twin, group, self.states[0], self.p, self.g, self.flat)
-            for p, array, view in zip(self.params, self.arrays, self.p_views, strict=True):
-                array[...] = view
-                p.bump()
-            return
-        coupled, shrink = decays(group)
-        reads = coupled or optimizer.reads_parameter
-        if reads:
-            for array, view in zip(self.arrays, self.p_views, strict=True):
-                view[...] = array
-        delta = optimizer._delta(
-            group, self.states[0], self.xp, self.p if reads else None, self.g, self.flat, self.g, *self.t
-        )
-        views = self.t_views.get(id(delta)) or self._views(delta)
-        for p, array, view in zip(self.params, self.arrays, views, strict=True):
-            if shrink != 1:
-                array *= shrink
-            array -= view
-            p.bump()
-        if self.states[0]["step"] % SETTLING == 0:
-            settle(self.xp, self.flat)
-
-    def _run_apart(self, optimizer: Optimizer, group: Mapping[str, Any]) -> None:
-        """Update each parameter that has a gradient by itself."""
-        for p, state in zip(self.params, self.states, strict=True):
-            if p._grad is not None:
-                optimizer._step_alone(group, state, p, self.names)
-
-    def _launch(self, optimizer: Optimizer, group: Mapping[str, Any]) -> None:
-        """Update all parameters in one launch."""
-        grads = [p._grad.array for p in self.params if p._grad is not None]
-        self.together = self.together and len(grads) == len(self.params)
-        if not self.together or self.launched is None:
-            self._run_apart(optimizer, group)
-            return
-        for state in self.states:
-            optimizer.advance(group, state)
-        optimizer._run_compiled(self.launched, group, self.states[0], self.members, grads, self.flat)
-        for p in self.params:
-            p.bump()
-
-
-def settle(xp: Any, moments: Iterable[Any]) -> None:
-    """Replace what is too small for a normal number by 0, in place; on the CPU alone: a GPU loses no time on it."""
-    if xp is np:
-        for x in moments:
-            x[np.abs(x) < np.finfo(x.dtype).smallest_normal] = 0
-
-
-def decays(group: Mapping[str, Any]) -> tuple[bool, float]:
-    """Return whether weight decay enters the gradient, and by what factor it shrinks the parameter otherwise."""
-    decay = group.get("weight_decay")
-    if not decay:
-        return False, 1.0
-    if group.get("decoupled_weight_decay"):
-        return False, 1 - group["lr"] * decay
-    return True, 1.0

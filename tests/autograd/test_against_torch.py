@@ -220,15 +220,15 @@ class Program:
 
     def step(self) -> None:
         recorded = self.rng.random() > 0.07
-        before = [x.array.copy() for x, _ in self.tensors]
+        before = [x.numpy(force=True).copy() for x, _ in self.tensors]
         with minidl.set_grad_enabled(recorded), torch.set_grad_enabled(recorded):
             try:
                 self.rng.choice(self.steps)(recorded)
             except GradError:  # a write to a leaf, to what expand made, or through a view taken under no_grad
                 for (x, _), values in zip(self.tensors, before, strict=True):
-                    np.testing.assert_array_equal(x.array, values)
+                    np.testing.assert_array_equal(x.numpy(force=True), values)
         for x, region in self.tensors:
-            np.testing.assert_allclose(x.array, region.read().detach().numpy(), rtol=1e-9, atol=1e-10)
+            np.testing.assert_allclose(x.numpy(force=True), region.read().detach().numpy(), rtol=1e-9, atol=1e-10)
 
     def check(self, order: int, outcomes: Counter[str]) -> None:
         """Compare the gradients of each tensor."""
@@ -276,7 +276,7 @@ def same(found: Any, want: Any) -> None:
         theirs = theirs.detach().numpy()
         if np.isfinite(theirs).all():
             np.testing.assert_allclose(
-                np.zeros(theirs.shape) if mine is None else mine.array, theirs, rtol=1e-6, atol=1e-8
+                np.zeros(theirs.shape) if mine is None else mine.numpy(force=True), theirs, rtol=1e-6, atol=1e-8
             )
 
 

@@ -34,7 +34,7 @@ def test_gradients_accumulate_over_passes() -> None:
     x = leaf(1.0, 2.0)
     (x * x).sum().backward()
     (x * 3).sum().backward()
-    np.testing.assert_array_equal(x.grad.array, [5, 7])
+    np.testing.assert_array_equal(x.grad.numpy(), [5, 7])
 
 
 def test_one_gradient_is_not_shared_by_two_leaves() -> None:
@@ -61,14 +61,14 @@ def test_a_leaf_may_meet_its_gradient_again_in_the_same_pass() -> None:
     early = x * 3  # its gradient reaches x after that of Both
     out = Both.apply(x, y * 1) + early
     out.sum().backward()
-    np.testing.assert_array_equal(x.grad.array, [5, 5])
-    np.testing.assert_array_equal(y.grad.array, [2, 2])
+    np.testing.assert_array_equal(x.grad.numpy(), [5, 5])
+    np.testing.assert_array_equal(y.grad.numpy(), [2, 2])
 
 
 def test_a_leaf_may_get_both_gradients_of_one_operation() -> None:
     x = leaf(1.0, 2.0)
     (x * x).sum().backward()
-    np.testing.assert_array_equal(x.grad.array, [2, 4])
+    np.testing.assert_array_equal(x.grad.numpy(), [2, 4])
 
 
 def test_what_a_rule_returns_broadcast_is_summed_into_the_leafs_own_array() -> None:
@@ -77,8 +77,8 @@ def test_what_a_rule_returns_broadcast_is_summed_into_the_leafs_own_array() -> N
     y.retain_grad()
     y.backward(minidl.ones(3, 2))
     x.grad.array += 1
-    np.testing.assert_array_equal(x.grad.array, [4, 4])
-    np.testing.assert_array_equal(y.grad.array, np.ones((3, 2)))
+    np.testing.assert_array_equal(x.grad.numpy(), [4, 4])
+    np.testing.assert_array_equal(y.grad.numpy(), np.ones((3, 2)))
 
 
 def test_recorded_gradients_are_not_shared_either() -> None:
@@ -100,7 +100,7 @@ def test_a_given_gradient_is_copied() -> None:
     start = minidl.tensor([1.0, 1.0])
     x.backward(start)
     x.grad.array += 1
-    np.testing.assert_array_equal(start.array, [1, 1])
+    np.testing.assert_array_equal(start.numpy(), [1, 1])
 
 
 def test_100_000_operations_in_a_row() -> None:
@@ -276,7 +276,7 @@ def test_replacing_the_numbers_of_a_leaf_is_refused_in_a_recorded_pass() -> None
     ):
         minidl.grad(y, x, create_graph=True)
     y.backward()  # has what it needs
-    np.testing.assert_array_equal(x.grad.array, [2, 4])
+    np.testing.assert_array_equal(x.grad.numpy(), [2, 4])
 
 
 def test_a_gradient_that_cannot_be_accumulated_into_is_refused() -> None:
@@ -361,11 +361,11 @@ def test_a_hook_on_a_leaf_replaces_its_gradient() -> None:
     x = leaf(1.0, 2.0)
     handle = x.register_hook(lambda g: g * 10)
     (x * 1).sum().backward()
-    np.testing.assert_array_equal(x.grad.array, [10, 10])
+    np.testing.assert_array_equal(x.grad.numpy(), [10, 10])
     handle.remove()
     x.grad = None
     (x * 1).sum().backward()
-    np.testing.assert_array_equal(x.grad.array, [1, 1])
+    np.testing.assert_array_equal(x.grad.numpy(), [1, 1])
 
 
 def test_a_hook_on_a_result_replaces_what_flows_on() -> None:
@@ -373,7 +373,7 @@ def test_a_hook_on_a_result_replaces_what_flows_on() -> None:
     y = x * 3
     y.register_hook(lambda g: g * 10)
     y.sum().backward()
-    np.testing.assert_array_equal(x.grad.array, [30, 30])
+    np.testing.assert_array_equal(x.grad.numpy(), [30, 30])
 
 
 def test_a_hook_must_keep_the_shape() -> None:
@@ -390,9 +390,9 @@ def test_a_hook_on_a_leaf_sees_its_whole_gradient_once() -> None:
     y = (x * 2 + x * 3).sum()
     y.backward(retain_graph=True)
     assert seen == [[5, 5]]
-    np.testing.assert_array_equal(x.grad.array, [4, 4])
+    np.testing.assert_array_equal(x.grad.numpy(), [4, 4])
     (g,) = minidl.grad(y, x, create_graph=True)
-    np.testing.assert_array_equal(g.array, [4, 4])
+    np.testing.assert_array_equal(g.numpy(), [4, 4])
 
 
 def test_grad_calls_no_hook_of_other_leaves() -> None:
@@ -437,7 +437,7 @@ def test_retain_grad_comes_after_all_hooks() -> None:
     y.retain_grad()
     y.register_hook(lambda g: g * 10)
     y.sum().backward()
-    np.testing.assert_array_equal(y.grad.array, [10, 10])
+    np.testing.assert_array_equal(y.grad.numpy(), [10, 10])
 
 
 def test_retain_grad_follows_the_tensor_through_writes() -> None:
@@ -452,10 +452,10 @@ def test_retain_grad_follows_the_tensor_through_writes() -> None:
     assert base.retains_grad
     assert row.retains_grad
     (base.sum() + 4 * row).backward()
-    np.testing.assert_array_equal(base.grad.array, [5, 1])
+    np.testing.assert_array_equal(base.grad.numpy(), [5, 1])
     assert row.grad.item() == 4
     assert seen == [[15, 3]]  # a hook stays with the value it was registered on
-    np.testing.assert_array_equal(x.grad.array, [30, 6])
+    np.testing.assert_array_equal(x.grad.numpy(), [30, 6])
 
 
 def test_retain_grad() -> None:
@@ -463,7 +463,7 @@ def test_retain_grad() -> None:
     y = x * 3
     y.retain_grad()
     (y * y).sum().backward()
-    np.testing.assert_array_equal(y.grad.array, [6, 12])
+    np.testing.assert_array_equal(y.grad.numpy(), [6, 12])
 
 
 # ---------------------------------------------------------------------- threads

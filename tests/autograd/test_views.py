@@ -33,7 +33,7 @@ def leaf(*values: float) -> Any:
 @pytest.mark.parametrize("other", [lambda x: x.T, lambda x: x[1:], lambda x: x.reshape(-1)])
 def test_a_write_through_a_view_reaches_base_and_other_views(view: Any, other: Any, rng: np.random.Generator) -> None:
     values = rng.standard_normal((2, 3))
-    where = view(minidl.arange(6).reshape(2, 3)).array
+    where = view(minidl.arange(6).reshape(2, 3)).numpy()
     mask = np.isin(np.arange(6).reshape(2, 3), where)
 
     def written(x: Any, w: Any) -> Any:
@@ -56,7 +56,7 @@ def test_a_write_through_a_view_reaches_base_and_other_views(view: Any, other: A
         assert minidl.gradgradcheck(func, (x, w))
         found.append(minidl.grad(func(x, w), (x, w)))
     for mine, wanted in zip(*found, strict=True):
-        np.testing.assert_allclose(mine.array, wanted.array)
+        np.testing.assert_allclose(mine.numpy(), wanted.numpy())
 
 
 def test_a_view_taken_under_no_grad_stays_a_constant() -> None:
@@ -73,7 +73,7 @@ def test_a_view_taken_under_no_grad_stays_a_constant() -> None:
         seen = h.view(-1)
     h *= w
     assert not (seen * 1).requires_grad
-    np.testing.assert_array_equal(seen.array, [4, 9])
+    np.testing.assert_array_equal(seen.numpy(), [4, 9])
 
 
 @pytest.mark.parametrize("mode", [minidl.no_grad, minidl.inference_mode])
@@ -108,7 +108,7 @@ def test_a_view_can_become_a_leaf() -> None:
     assert part.is_leaf
     y = (part * part).sum()
     y.backward()
-    np.testing.assert_array_equal(part.grad.array, [4, 4])
+    np.testing.assert_array_equal(part.grad.numpy(), [4, 4])
     y = (part * part).sum()
     base.mul_(2)
     with pytest.raises(GradError, match="modified in place"):

@@ -178,6 +178,50 @@ def test_a_module_moves_with_its_optimizer(gpus: None) -> None:
     assert model.cpu()[0].weight.device == "cpu"
 
 
+# ---------------------------------------------------------------------- devices that meet
+
+
+def test_tensors_of_different_devices_do_not_meet(gpus: None) -> None:
+    x, y = minidl.ones(2, 3, device="gpu:1", dtype="float64"), minidl.ones(3)
+    named = r"its arguments live on different devices: argument {} \(float64\[2, 3\]\) on gpu:1, argument {} "
+    fix = r"\(float32\[3\]\) on {}; move them to one, for example x.to\('gpu:1'\)"
+    for other in ("cpu", "gpu:0"):
+        with pytest.raises(DeviceError, match="add: " + named.format("'x'", "'y'") + fix.format(other)):
+            x + y.to(other)
+        with pytest.raises(DeviceError, match="concat: .* argument 1 .* on gpu:1, argument 2 .* on " + other):
+            minidl.concat([x, y.to(other)[None]])
+    with pytest.raises(DeviceError, match=r"x.to\('gpu:1'\)"):
+        y * x  # a GPU's device is the one that is named, whatever comes first
+    with pytest.raises(DeviceError, match=r"in Linear\(in_features=3, out_features=2, bias=True\): linear: "):
+        minidl.nn.Linear(3, 2).to("gpu:1")(y)
+    with pytest.raises(DeviceError, match="lives on another device"):
+        (x * minidl.ones(2, 3, device="gpu:1").requires_grad_()).sum(axis=0).backward(y)
+
+
+def test_a_number_of_the_cpu_goes_where_it_is_needed(gpus: None) -> None:
+    x = minidl.ones(3, device="gpu:1", requires_grad=True)
+    factor = minidl.tensor(2.0, requires_grad=True)
+    y = (x * factor + factor).sum()
+    assert y.device == "gpu:1"
+    y.backward()
+    assert factor.grad is not None
+    assert factor.grad.device == "cpu"
+    assert factor.grad.item() == 6
+    assert x.grad is not None
+    assert x.grad.tolist() == [2.0, 2.0, 2.0]
+    with pytest.raises(DeviceError, match="different devices"):
+        minidl.ones(3) * minidl.tensor(2.0, device="gpu")  # a number of the GPU would have to be waited for
+
+
+def test_data_of_the_host_goes_where_it_is_needed(gpus: None) -> None:
+    x = minidl.ones(3, device="gpu:1")
+    for data in (np.arange(3), [0, 1, 2], np.float32(1), 1, True):
+        assert (x + data).device == (data + x).device == "gpu:1"
+    runtime.synchronizations.clear()
+    minidl.where(x > 0, x, np.zeros(3))
+    assert not runtime.synchronizations
+
+
 # ---------------------------------------------------------------------- pinned memory
 
 

@@ -240,10 +240,11 @@ template <class... P, void (*kernel)(P...)> struct Call<kernel> {
     static void run(void **a) { spread(a, std::index_sequence_for<P...>{}); }
 };
 
-template <auto kernel> static void run_grid(unsigned shared, bool uses_fibers, bool descending) {
-    const unsigned long long blocks = (unsigned long long)gridDim.x * gridDim.y * gridDim.z;
-    for (unsigned long long i = 0; i < blocks; i++) {
-        blockIdx = place(descending ? blocks - 1 - i : i, gridDim);
+// Run the blocks from `first` to before `last`, counted along x, then y, then z.
+template <auto kernel>
+static void run_grid(unsigned shared, bool uses_fibers, bool descending, unsigned long long first, unsigned long long last) {
+    for (unsigned long long i = 0; i < last - first; i++) {
+        blockIdx = place(descending ? last - 1 - i : first + i, gridDim);
         if (__start_cuda_shared) memset(__start_cuda_shared, 0xff, __stop_cuda_shared - __start_cuda_shared);
         if (shared) memset(dynamic_shared, 0xff, shared);
         if (uses_fibers) {
@@ -259,7 +260,8 @@ template <auto kernel> static void run_grid(unsigned shared, bool uses_fibers, b
 }
 
 template <auto kernel>
-static int launch(void **values, const unsigned *extents, unsigned char *shared_memory, unsigned shared, int fibers, int descending) {
+static int launch(void **values, const unsigned *extents, unsigned char *shared_memory, unsigned shared, int fibers, int descending,
+                  unsigned long long first, unsigned long long last) {
     static char signal_stack[65536];
     stack_t stack = {}, old_stack;
     stack.ss_sp = signal_stack;
@@ -280,7 +282,7 @@ static int launch(void **values, const unsigned *extents, unsigned char *shared_
     message[0] = 0;
     volatile int failed = 1;
     if (!sigsetjmp(way_out, 1)) {
-        run_grid<kernel>(shared, fibers, descending);
+        run_grid<kernel>(shared, fibers, descending, first, last);
         failed = 0;
     }
     for (int i = 0; i < 4; i++) sigaction(numbers[i], &old_actions[i], nullptr);
@@ -335,8 +337,8 @@ template <class T> static inline T __shfl_up_sync(unsigned, T value, int by) {
 }
 
 #define LAUNCHER(name)                                                                                                  \
-    extern "C" __attribute__((visibility("default"))) int launch_##name(void **values, const unsigned *extents,         \
-                                                                        unsigned char *memory, unsigned shared,         \
-                                                                        int fibers, int descending) {                   \
-        return machine::launch<name>(values, extents, memory, shared, fibers, descending);                              \
+    extern "C" __attribute__((visibility("default"))) int launch_##name(                                                \
+        void **values, const unsigned *extents, unsigned char *memory, unsigned shared, int fibers, int descending,     \
+        unsigned long long first, unsigned long long last) {                                                            \
+        return machine::launch<name>(values, extents, memory, shared, fibers, descending, first, last);                 \
     }

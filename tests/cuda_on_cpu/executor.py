@@ -11,6 +11,7 @@ import contextlib
 import ctypes
 import functools
 import hashlib
+import math
 import os
 import re
 import shutil
@@ -28,12 +29,19 @@ HEADER = Path(__file__).with_name("cuda_on_cpu.h")
 COMPILER = shutil.which("g++")
 # traps: an index past the end of an array whose length is known, a signed overflow, a shift or division gone wrong
 CHECKS = "-fsanitize=bounds,signed-integer-overflow,shift,integer-divide-by-zero"
-FLAGS = ("-O1", "-std=c++17", "-shared", "-fPIC", "-fvisibility=hidden", "-w", "-U_FORTIFY_SOURCE", CHECKS)
+FLAGS = ("-O2", "-std=c++17", "-shared", "-fPIC", "-fvisibility=hidden", "-w", "-U_FORTIFY_SOURCE", CHECKS)
 FLAGS += ("-fsanitize-undefined-trap-on-error", "-Wl,-Bsymbolic")
 BARRIERS = re.compile(r"\b__(syncthreads|syncwarp|shfl\w*_sync)\b")
 
 MOST_THREADS, MOST_SHARED = 1024, 48 * 1024
+MOST_COPIED = 2**30
 MOST_BLOCK, MOST_GRID = (1024, 1024, 64), (2**31 - 1, 65535, 65535)
+
+
+@functools.cache
+def array_type(element: Any, length: int) -> Any:
+    """Return the type of a C array. Each is made once: a type is in cycles with itself, and would be left over."""
+    return element * length
 
 
 class KernelError(RuntimeError):
@@ -54,13 +62,14 @@ class RawKernel:
     """
 
     descending = False  # whether the last thread and the last block run first; see :func:`thread_order`
+    last_blocks: int | None = None  # how many run, if not all; see :func:`only_the_last_blocks`
 
     def __init__(self, code: str, name: str, options: Sequence[str] = (), backend: str = "nvrtc") -> None:
         self.code, self.name, self.options = code, name, tuple(options)
+        self.entry = f"launch_{name}"  # made once: Python keeps the names of attributes that were looked up
         self.parameters = parameters(code, name)
         self.real = dict(o[2:].split("=", 1) for o in self.options if o.startswith("-D")).get("REAL", "float")
-        bounds = re.search(rf"__launch_bounds__\s*\(\s*(\d+)[^)]*\)\s*(?:void\s+)?{name}\s*\(", without_comments(code))
-        self.most_threads = int(bounds.group(1)) if bounds else MOST_THREADS
+        self.most_threads = launch_bounds(code, name) or MOST_THREADS
         self.uses_fibers = bool(BARRIERS.search(reachable(code, name)))
 
     def __call__(
@@ -79,10 +88,12 @@ class RawKernel:
         memory = Memory(library)
         try:
             values = [self._value(i, argument, memory) for i, argument in enumerate(args)]
-            pointers = (ctypes.c_void_p * len(values))(*(value.ctypes.data for value in values))
+            pointers = array_type(ctypes.c_void_p, len(values))(*(value.ctypes.data for value in values))
             shared = memory.reserve(shared_mem)
-            launch = getattr(library, f"launch_{self.name}")
-            failed = launch(pointers, extents, shared, shared_mem, self.uses_fibers, self.descending)
+            launch = getattr(library, self.entry)
+            blocks = math.prod(extents[:3])
+            first = 0 if self.last_blocks is None else max(0, blocks - self.last_blocks)
+            failed = launch(pointers, extents, shared, shared_mem, self.uses_fibers, self.descending, first, blocks)
             if not failed:
                 memory.copy_back()
         finally:
@@ -102,7 +113,7 @@ class RawKernel:
             raise KernelError(f"{self.name}: a block of {block} threads; this kernel takes {self.most_threads}")
         if shared > MOST_SHARED:
             raise KernelError(f"{self.name}: {shared} bytes of shared memory; a block has {MOST_SHARED}")
-        return (ctypes.c_uint * 6)(*grid, *block)
+        return array_type(ctypes.c_uint, 6)(*grid, *block)
 
     def _value(self, i: int, argument: Any, memory: Memory) -> np.ndarray:
         """Return an array of one element: a number as the kernel reads it, or the address of a guarded copy."""
@@ -138,7 +149,9 @@ class Memory:
         return self.guarded(np.full(size, 0xFF, np.uint8))
 
     def guarded(self, array: np.ndarray) -> int:
-        """Return the address of a guarded copy; the same for an array that is given twice."""
+        """Return the address of a guarded copy, the same for an array that is given twice; a huge one is not copied."""
+        if array.nbytes > MOST_COPIED:
+            return array.ctypes.data
         for other, address in self.copies:
             if other.ctypes.data == array.ctypes.data and other.nbytes == array.nbytes:
                 return address
@@ -170,8 +183,28 @@ def thread_order(descending: bool) -> Iterator[None]:
         RawKernel.descending = before
 
 
+@contextlib.contextmanager
+def only_the_last_blocks(count: int) -> Iterator[None]:
+    """Leave out the blocks of a launch before the last ones: what happens at the end of a huge array is soon seen."""
+    before, RawKernel.last_blocks = RawKernel.last_blocks, count
+    try:
+        yield
+    finally:
+        RawKernel.last_blocks = before
+
+
 def without_comments(code: str) -> str:
     return re.sub(r"//[^\n]*|/\*.*?\*/", " ", code, flags=re.DOTALL)
+
+
+def launch_bounds(code: str, name: str) -> int:
+    """Return how many threads a kernel's ``__launch_bounds__`` allow, products and macros worked out; 0 without any."""
+    found = re.search(rf"__launch_bounds__\s*\(([^,)]*)[^)]*\)\s*(?:void\s+)?{name}\s*\(", without_comments(code))
+    if found is None:
+        return 0
+    macros = dict(re.findall(r"^#define\s+(\w+)\s+(\d+)\s*$", without_comments(code), flags=re.MULTILINE))
+    factors = (factor.strip() for factor in found.group(1).split("*"))
+    return math.prod(int(macros.get(factor, factor)) for factor in factors)
 
 
 def functions(code: str) -> dict[str, str]:
@@ -245,5 +278,6 @@ def build(code: str, options: tuple[str, ...]) -> Any:
     loaded.last_message.restype = ctypes.c_char_p
     for name in kernels_of(code):
         launch = getattr(loaded, f"launch_{name}")
-        launch.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int, ctypes.c_int]
+        numbers = [ctypes.c_uint, ctypes.c_int, ctypes.c_int, ctypes.c_ulonglong, ctypes.c_ulonglong]
+        launch.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, *numbers]
     return loaded

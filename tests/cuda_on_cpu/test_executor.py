@@ -170,6 +170,14 @@ def test_limits(grid: Any, block: Any, shared: int, error: str) -> None:
         kernel("turn")(grid, block, (X, X.copy(), np.int32(1)), shared_mem=shared)
 
 
+def test_launch_bounds_in_macros() -> None:
+    source = "#define SIDE 16  // threads\n" + SOURCE.replace("(64)", "(SIDE * 2, 4)")
+    assert (kernel("turn").most_threads, kernel("turn", source).most_threads) == (64, 32)
+    assert kernel("fill").most_threads == 1024
+    with pytest.raises(KernelError, match="this kernel takes 32"):
+        turn(source, block=33)
+
+
 def test_a_barrier_that_a_macro_hides_is_no_silent_loop() -> None:
     with pytest.raises(KernelError, match="a kernel that shows none"):
         turn("#define MEET __syncthreads()\n" + SOURCE.replace("__syncthreads()", "MEET"))

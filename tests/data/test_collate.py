@@ -17,7 +17,7 @@ def test_tensors_and_arrays_are_stacked():
         batch = default_collate([make([1.0, 2.0], dtype=np.float32), make([3.0, 4.0], dtype=np.float32)])
         assert isinstance(batch, minidl.Tensor)
         assert batch.dtype == np.float32
-        np.testing.assert_array_equal(batch.array, [[1, 2], [3, 4]])
+        np.testing.assert_array_equal(batch.numpy(force=True), [[1, 2], [3, 4]])
     assert default_collate([np.uint8(3), np.uint8(4)]).dtype == np.uint8
     assert default_collate([np.array(1.5), np.array(2.5)]).shape == (2,)
 

@@ -51,31 +51,31 @@ def test_the_bundled_subset_of_mnist():
         assert part.classes == tuple("0123456789")
         assert part.data.shape[1:] == (1, 28, 28)
         assert part.data.dtype == np.float32
-        assert (part.data.array.min(), part.data.array.max()) == (0, 1)
+        assert (part.data.numpy().min(), part.data.numpy().max()) == (0, 1)
         assert part.targets.dtype == np.int64
-        share = np.bincount(part.targets.array, minlength=10) / len(part)
+        share = np.bincount(part.targets.numpy(), minlength=10) / len(part)
         assert share.min() > 0.08
-    shares = [np.bincount(part.targets.array) / len(part) for part in (train, test)]
+    shares = [np.bincount(part.targets.numpy()) / len(part) for part in (train, test)]
     np.testing.assert_allclose(*shares, atol=0.001)  # stratified
     assert "subset of MNIST" in datasets.mnist.__doc__
 
 
 def test_the_splits_of_mnist_do_not_overlap():
-    images = [datasets.mnist(split, normalize=False).data.array for split in ("train", "test")]
+    images = [datasets.mnist(split, normalize=False).data.numpy() for split in ("train", "test")]
     seen = {image.tobytes() for part in images for image in part}
     assert len(seen) == 10000
     assert images[0].dtype == np.uint8
     assert images[0].max() == 255
-    np.testing.assert_array_equal(images[1][:5] / np.float32(255), datasets.mnist("test").data.array[:5])
+    np.testing.assert_array_equal(images[1][:5] / np.float32(255), datasets.mnist("test").data.numpy(force=True)[:5])
 
 
 def test_the_labels_belong_to_the_images():
     """A nearest-mean classifier, four lines, is right on four of five."""
     train, test = datasets.mnist(), datasets.mnist("test")
-    x, y = train.data.array.reshape(8000, -1), train.targets.array
+    x, y = train.data.numpy().reshape(8000, -1), train.targets.numpy()
     means = np.stack([x[y == k].mean(0) for k in range(10)])
-    distance = ((test.data.array.reshape(2000, 1, -1) - means) ** 2).sum(-1)
-    assert (distance.argmin(1) == test.targets.array).mean() > 0.78
+    distance = ((test.data.numpy().reshape(2000, 1, -1) - means) ** 2).sum(-1)
+    assert (distance.argmin(1) == test.targets.numpy()).mean() > 0.78
 
 
 def test_mnist_in_a_loader_and_with_a_transform():
@@ -86,10 +86,10 @@ def test_mnist_in_a_loader_and_with_a_transform():
     changed = datasets.mnist("test", transform=pipeline, target_transform=lambda y: y.item() % 2)
     x, y = changed[0]
     plain = datasets.mnist("test")[0]
-    np.testing.assert_allclose(x.array, (plain[0].array - 0.1307) / 0.3081, rtol=1e-5)
+    np.testing.assert_allclose(x.numpy(force=True), (plain[0].numpy(force=True) - 0.1307) / 0.3081, rtol=1e-5)
     assert y == plain[1].item() % 2
     raw = datasets.mnist("test", normalize=False, transform=transforms.ToTensor())[0][0]
-    np.testing.assert_array_equal(raw.array, plain[0].array)
+    np.testing.assert_array_equal(raw.numpy(force=True), plain[0].numpy(force=True))
 
 
 def test_importing_reads_no_file():
@@ -112,11 +112,11 @@ def test_iris():
     assert iris.data.shape == (150, 4)
     assert iris.data.dtype == np.float32
     assert iris.classes == ("setosa", "versicolor", "virginica")
-    assert np.bincount(iris.targets.array).tolist() == [50, 50, 50]
+    assert np.bincount(iris.targets.numpy()).tolist() == [50, 50, 50]
     assert iris.targets.dtype == np.int64
     load_iris = pytest.importorskip("sklearn.datasets").load_iris
-    np.testing.assert_allclose(iris.data.array, load_iris().data.astype(np.float32))
-    np.testing.assert_array_equal(iris.targets.array, load_iris().target)
+    np.testing.assert_allclose(iris.data.numpy(force=True), load_iris().data.astype(np.float32))
+    np.testing.assert_array_equal(iris.targets.numpy(force=True), load_iris().target)
 
 
 def test_two_names():
@@ -144,8 +144,8 @@ def test_mnist_from_files(tmp_path, digits, zipped, folder, named, monkeypatch):
     assert [len(part) for part in read.values()] == [6, 3]
     assert read["train"].name == "mnist"
     assert read["train"].data.shape == (6, 1, 28, 28)
-    assert read["test"].targets.array.tolist() == [0, 1, 2]
-    assert read["train"].data.array.tobytes() == digits["train-images-idx3-ubyte"][16:]
+    assert read["test"].targets.numpy().tolist() == [0, 1, 2]
+    assert read["train"].data.numpy().tobytes() == digits["train-images-idx3-ubyte"][16:]
 
 
 def test_missing_files_say_where_to_put_them(tmp_path):
@@ -302,19 +302,19 @@ def test_made_up_sets(make, classes):
     assert data.data.shape == (100, 2)
     assert data.data.dtype == np.float32
     assert data.targets.dtype == np.int64
-    counts = np.bincount(data.targets.array)
+    counts = np.bincount(data.targets.numpy())
     assert len(counts) == classes == len(data.classes)
     assert counts.max() - counts.min() <= 1
     assert data.name == make.__name__
-    assert not (np.diff(data.targets.array) >= 0).all()  # shuffled
+    assert not (np.diff(data.targets.numpy()) >= 0).all()  # shuffled
     again, other = make(100, seed=1), make(100, seed=2)
-    np.testing.assert_array_equal(data.data.array, again.data.array)
-    np.testing.assert_array_equal(data.targets.array, again.targets.array)
-    assert (data.data.array != other.data.array).any()
+    np.testing.assert_array_equal(data.data.numpy(force=True), again.data.numpy(force=True))
+    np.testing.assert_array_equal(data.targets.numpy(force=True), again.targets.numpy(force=True))
+    assert (data.data.numpy() != other.data.numpy()).any()
     minidl.manual_seed(3)
-    first = make(10).data.array
+    first = make(10).data.numpy()
     minidl.manual_seed(3)
-    np.testing.assert_array_equal(first, make(10).data.array)
+    np.testing.assert_array_equal(first, make(10).data.numpy(force=True))
     with pytest.raises(ArgumentError, match=f"{make.__name__}: n must be a positive integer, got 0"):
         make(0)
     with pytest.raises(ArgumentError, match=f"{make.__name__}: noise must not be negative"):
@@ -323,25 +323,25 @@ def test_made_up_sets(make, classes):
 
 def test_shapes_without_noise():
     circles = datasets.circles(50, noise=0, factor=0.3, seed=0)
-    radius = np.linalg.norm(circles.data.array, axis=1)
-    np.testing.assert_allclose(radius, np.where(circles.targets.array == 0, 1, 0.3), atol=1e-6)
+    radius = np.linalg.norm(circles.data.numpy(), axis=1)
+    np.testing.assert_allclose(radius, np.where(circles.targets.numpy(force=True) == 0, 1, 0.3), atol=1e-6)
     sklearn = pytest.importorskip("sklearn.datasets")
     moons = datasets.moons(50, noise=0, seed=0)
     expected, labels = sklearn.make_moons(50, shuffle=False)
     for k in (0, 1):
-        found = moons.data.array[moons.targets.array == k]
+        found = moons.data.numpy()[moons.targets.numpy() == k]
         np.testing.assert_allclose(found[np.argsort(found[:, 0])], sorted(expected[labels == k].tolist()), atol=1e-6)
     spirals = datasets.spirals(60, classes=4, noise=0, seed=0)
-    x, y = spirals.data.array.T
+    x, y = spirals.data.numpy().T
     radius = np.hypot(x, y)
-    angle = np.arctan2(x, y) - 4 * radius - 2 * np.pi * spirals.targets.array / 4
+    angle = np.arctan2(x, y) - 4 * radius - 2 * np.pi * spirals.targets.numpy() / 4
     np.testing.assert_allclose(np.cos(angle[radius > 0]), 1, atol=1e-5)
 
 
 def test_blobs():
     data = datasets.blobs(3000, centers=[[0, 0, 9], [5, 5, 0]], spread=0.5, seed=0)
     assert data.data.shape == (3000, 3)
-    points = data.data.array[data.targets.array == 1]
+    points = data.data.numpy()[data.targets.numpy() == 1]
     np.testing.assert_allclose(points.mean(0), [5, 5, 0], atol=0.1)
     np.testing.assert_allclose(points.std(0), 0.5, atol=0.05)
     assert datasets.blobs(10, classes=4, features=7).data.shape == (10, 7)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import gc
 import threading
 import traceback
@@ -23,6 +24,8 @@ from minidl.data import (
 )
 from minidl.data.workers import PREFIX
 from minidl.errors import ArgumentError, DataError, DTypeError, RangeError, ShapeError
+from minidl.training import Trainer
+from tests.stand_in import runtime
 
 WAIT = 30  # seconds until a test that hangs fails
 
@@ -103,8 +106,8 @@ def test_tensor_dataset_takes_the_fast_path_with_the_same_result(monkeypatch):
         assert len(found) == len(expected)
         for (a, b), (c, d) in zip(found, expected, strict=True):
             assert (a.dtype, b.dtype) == (c.dtype, d.dtype) == (np.float32, np.int64)
-            np.testing.assert_array_equal(a.array, c.array)
-            np.testing.assert_array_equal(b.array, d.array)
+            np.testing.assert_array_equal(a.numpy(force=True), c.numpy(force=True))
+            np.testing.assert_array_equal(b.numpy(force=True), d.numpy(force=True))
 
 
 class CountingWrap:
@@ -473,3 +476,56 @@ def test_no_dataset():
 def test_pytorchs_other_arguments_are_accepted():
     loader = DataLoader(Numbers(2), 2, pin_memory=True, persistent_workers=True, prefetch_factor=None)
     assert lists(loader) == [[0, 1]]
+
+
+# ---------------------------------------------------------------------- devices
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_batches_are_pinned_for_a_gpu(workers, gpus):
+    pair = collections.namedtuple("pair", "image label")
+
+    class Mixed(Dataset):
+        def __len__(self):
+            return 6
+
+        def __getitem__(self, index):
+            return {"pair": pair(np.full(3, index, np.float32), index), "name": str(index)}
+
+    for batch in DataLoader(Mixed(), 2, num_workers=workers, pin_memory=True):
+        assert batch["pair"].image.is_pinned()
+        assert batch["pair"].label.is_pinned()
+        assert type(batch["pair"]) is pair
+        assert isinstance(batch["name"][0], str)
+        runtime.synchronizations.clear()
+        moved = batch["pair"].image.to("gpu", non_blocking=True)
+        assert not runtime.synchronizations
+        assert minidl.equal(moved.cpu(), batch["pair"].image)
+    x = TensorDataset(minidl.arange(4))
+    assert all(batch[0].is_pinned() for batch in DataLoader(x, 2, num_workers=workers, pin_memory=True))
+    assert not any(batch[0].is_pinned() for batch in DataLoader(x, 2, num_workers=workers))
+    on_gpu = TensorDataset(minidl.arange(4, device="gpu"))
+    assert [b[0].device for b in DataLoader(on_gpu, 2, num_workers=workers, pin_memory=True)] == ["gpu:0"] * 2
+
+
+def test_a_gpu_trains_from_pinned_batches_without_waiting(gpus):
+    x, y = np.ones((8, 3), np.float32), np.zeros((8, 1), np.float32)
+    with minidl.device("cpu"):
+        loader = DataLoader(TensorDataset(x, y), 4, pin_memory=True)
+    model = minidl.nn.Linear(3, 1).to("gpu")
+    trainer = Trainer(model, minidl.nn.MSELoss(), minidl.optim.SGD(model.parameters(), lr=0.1))
+    trainer.fit(loader, epochs=1, verbose=0)
+    assert "a blocking copy to the device" not in runtime.synchronizations
+    assert model.weight.device == "gpu:0"
+
+
+@pytest.mark.parametrize("workers", [0, 1, 3])
+def test_workers_make_batches_where_the_loop_would(workers, gpus):
+    seen = set()
+    with minidl.device("gpu:1"):
+        made = list(DataLoader(Numbers(4, lambda index: seen.add(minidl.get_default_device())), 2, num_workers=workers))
+    assert seen == {minidl.device("gpu:1")}
+    assert [x.device for x in made] == ["cpu", "cpu"]  # NumPy's numbers are stacked where they are
+    with minidl.device("gpu:1"):
+        made = list(DataLoader(range(4), 2, num_workers=workers))
+    assert [x.device for x in made] == ["gpu:1", "gpu:1"]

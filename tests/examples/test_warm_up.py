@@ -8,7 +8,7 @@ pytest.importorskip("numba")
 
 import minidl
 from minidl.examples import warm_up
-from minidl.kernels.cpu import optimizers
+from minidl.kernels.cpu import losses, normalization, optimizers
 
 
 def test_every_rule_of_an_optimizer_is_compiled() -> None:
@@ -17,3 +17,10 @@ def test_every_rule_of_an_optimizer_is_compiled() -> None:
     rules = [getattr(optimizers, f"{name}_share") for name in optimizers.__all__]
     assert rules
     assert all(rule.signatures for rule in rules)
+
+
+def test_normalisation_is_compiled_for_both_layouts() -> None:
+    warm_up.normalize()
+    shares = [x for file in (normalization, losses) for x in vars(file).values() if hasattr(x, "signatures")]
+    names = {share.__name__ for share in shares if share.signatures}
+    assert names >= {"norm_planes", "grad_planes", "sum_rows", "norm_rows", "sum_grad_rows", "grad_rows", "rows_share"}

@@ -104,14 +104,16 @@ def test_training_goes_on_from_a_saved_state(tmp_path: Path) -> None:
     first = make()
     steps(*first, 3)
     states = [part.state_dict() for part in first]
-    minidl.save({"parts": states, "random": minidl.get_rng_state(), "best": -math.inf}, tmp_path / "x")
+    random = {"cpu": minidl.get_rng_state(), "gpus": minidl.gpu.get_rng_state_all()}
+    minidl.save({"parts": states, "random": random, "best": -math.inf}, tmp_path / "x")
     steps(*first, 3)
 
     second = make()
     checkpoint = minidl.load(tmp_path / "x")
     for part, state in zip(second, checkpoint["parts"], strict=True):
         part.load_state_dict(state)
-    minidl.set_rng_state(checkpoint["random"])
+    minidl.set_rng_state(checkpoint["random"]["cpu"])
+    minidl.gpu.set_rng_state_all(checkpoint["random"]["gpus"])
     steps(*second, 3)
     same(dict(second[0].state_dict()), dict(first[0].state_dict()))
     assert checkpoint["best"] == -math.inf

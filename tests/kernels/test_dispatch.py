@@ -53,6 +53,28 @@ def test_where_compiled_kernels_run(monkeypatch: pytest.MonkeyPatch) -> None:
     assert kernel.__name__ == "small"
 
 
+def test_where_the_kernels_of_gpus_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Array:  # as CuPy's
+        def __init__(self, dtype: str) -> None:
+            self.dtype = np.dtype(dtype)
+
+    class File:
+        small = staticmethod(lambda x: NotImplemented if x.dtype == "f8" else "launched")
+
+    monkeypatch.setattr(dispatch, "is_array", lambda value: isinstance(value, Array | np.ndarray))
+    monkeypatch.setattr(dispatch.importlib, "import_module", {"minidl.kernels.gpu.anywhere": File}.__getitem__)
+    kernel = dispatch.either(small, gpu="anywhere")
+    assert kernel(Array("f4")) == "launched"
+    assert kernel(Array("f8")) == "reference"  # the function declines
+    for other in (Array("f2"), Array("i4"), np.ones(9), "no array"):
+        assert kernel(other) == "reference"
+    assert dispatch.either(small)(Array("f4")) == "reference"
+
+    monkeypatch.setenv("MINIDL_KERNELS", "reference")
+    forget()
+    assert kernel(Array("f4")) == "reference"
+
+
 @pytest.mark.parametrize(("choice", "name"), [("auto", "compiled"), ("", "compiled"), (" Reference ", "reference")])
 def test_the_environment_chooses(monkeypatch: pytest.MonkeyPatch, choice: str, name: str) -> None:
     monkeypatch.setenv("MINIDL_KERNELS", choice)

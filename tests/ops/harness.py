@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import minidl
+from minidl.backend import namespace
 from minidl.errors import GradError
 
 try:
@@ -129,7 +130,7 @@ def backpropagate(case: Case, tensors: list[Any]) -> list[np.ndarray | None]:
         term = (y * minidl.tensor(rng.standard_normal(y.shape).astype(str(y.dtype)))).sum()
         total = term if total is None else total + term
     total.backward()
-    return [None if x.grad is None else x.grad.array for x in tensors]
+    return [None if x.grad is None else x.grad.numpy() for x in tensors]
 
 
 def test_values(case: Case) -> None:
@@ -144,7 +145,7 @@ def test_values(case: Case) -> None:
         w = np.asarray(w)
         assert y.shape == w.shape
         assert y.dtype.kind == w.dtype.kind
-        np.testing.assert_allclose(y.array, w, rtol=case.rtol, atol=1e-12)
+        np.testing.assert_allclose(y.numpy(force=True), w, rtol=case.rtol, atol=1e-12)
 
 
 def test_torch(case: Case) -> None:
@@ -161,7 +162,7 @@ def test_torch(case: Case) -> None:
     assert len(got) == len(want)
     for y, w in zip(got, want, strict=True):
         assert y.shape == tuple(w.shape)
-        np.testing.assert_allclose(y.array, w.detach().numpy(), rtol=case.rtol, atol=1e-12)
+        np.testing.assert_allclose(y.numpy(force=True), w.detach().numpy(), rtol=case.rtol, atol=1e-12)
     if not case.differentiable:
         return
     rng = np.random.default_rng(7)
@@ -201,7 +202,7 @@ def test_dtype_is_kept(case: Case) -> None:
     if not case.differentiable:
         return
     for node in {y._node for y in floats(results) if y._node is not None}:
-        upstream = [np.ones(y.shape, np.float32) for y in _outputs_of(node, floats(results))]
+        upstream = [minidl.ones(y.shape).array for y in _outputs_of(node, floats(results))]
         with np.errstate(all="ignore"):  # as in a backward pass
             grads = node.backward(*upstream)
         for edge, grad in zip(node.edges, grads if isinstance(grads, tuple) else (grads,), strict=True):
@@ -220,7 +221,7 @@ def test_memory_layout(case: Case) -> None:
     if not all(a.dtype.kind == "f" for a in case.arrays()):
         return
     want = backpropagate(case, case.tensors()) if case.differentiable else None
-    plain = [np.array(y.array) for y in outputs(case.call(*[x.detach() for x in case.tensors()]))]
+    plain = [np.array(y.numpy(force=True)) for y in outputs(case.call(*[x.detach() for x in case.tensors()]))]
     for relayout in (_fortran, _reversed, _spaced):
         tensors = []
         for x in case.tensors():
@@ -228,25 +229,26 @@ def test_memory_layout(case: Case) -> None:
             tensors.append(x)
         got = outputs(case.call(*[x.detach() for x in tensors]))
         for y, w in zip(got, plain, strict=True):
-            np.testing.assert_allclose(y.array, w, rtol=1e-9, atol=1e-12)
+            np.testing.assert_allclose(y.numpy(force=True), w, rtol=1e-9, atol=1e-12)
         if want is not None:
             for mine, w in zip(backpropagate(case, tensors), want, strict=True):
                 if w is not None:
                     np.testing.assert_allclose(mine, w, rtol=1e-8, atol=1e-11)
 
 
-def _fortran(a: np.ndarray) -> np.ndarray:
-    return np.array(a, order="F")
+def _fortran(a: Any) -> Any:
+    return namespace(a).array(a, order="F")
 
 
-def _reversed(a: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(np.flip(a))[(slice(None, None, -1),) * a.ndim] if a.ndim else a
+def _reversed(a: Any) -> Any:
+    xp = namespace(a)
+    return xp.ascontiguousarray(xp.flip(a))[(slice(None, None, -1),) * a.ndim] if a.ndim else a
 
 
-def _spaced(a: np.ndarray) -> np.ndarray:
+def _spaced(a: Any) -> Any:
     if not a.ndim:
         return a
-    wide = np.full(tuple(2 * n for n in a.shape), np.nan)
+    wide = namespace(a).full(tuple(2 * n for n in a.shape), np.nan)
     view = wide[(slice(None, None, 2),) * a.ndim]
     view[...] = a
     return view

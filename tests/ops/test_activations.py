@@ -125,13 +125,13 @@ def test_extreme_values(name, kwargs):
         pytest.skip("compares with PyTorch, which is not installed")
     x, theirs = minidl.tensor(EXTREMES, requires_grad=True), torch.tensor(EXTREMES, requires_grad=True)
     y, want = getattr(minidl, name)(x, **kwargs), getattr(F, name)(theirs, **kwargs)
-    np.testing.assert_allclose(y.array, want.detach().numpy(), rtol=2e-6, atol=1e-6)
+    np.testing.assert_allclose(y.numpy(force=True), want.detach().numpy(), rtol=2e-6, atol=1e-6)
     assert y.dtype == np.float32
     y.backward(np.ones_like(EXTREMES))
     want.sum().backward()
     assert x.grad.dtype == np.float32
     known = ~np.isnan(EXTREMES)  # which of nan's gradients is let through is nobody's promise
-    np.testing.assert_allclose(x.grad.array[known], theirs.grad.numpy()[known], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(x.grad.numpy()[known], theirs.grad.numpy()[known], rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["relu", "leaky_relu", "relu6", "hardtanh", "elu", "softplus", "logsigmoid"])
@@ -139,14 +139,14 @@ def test_infinities(name):
     if torch is None:
         pytest.skip("compares with PyTorch, which is not installed")
     values = np.array([np.inf, -np.inf], "f4")
-    got = getattr(minidl, name)(minidl.tensor(values)).array
+    got = getattr(minidl, name)(minidl.tensor(values)).numpy()
     np.testing.assert_array_equal(got, getattr(F, name)(torch.tensor(values)).numpy())
 
 
 def test_the_slope_of_relu_at_zero_is_zero():
     x = minidl.tensor([0.0, -0.0], requires_grad=True)
     minidl.relu(x).sum().backward()
-    assert x.grad.array.tolist() == [0, 0]
+    assert x.grad.numpy().tolist() == [0, 0]
     assert minidl.relu(minidl.tensor([3, -4])).dtype == np.int64
 
 
@@ -170,10 +170,10 @@ def test_softmax_of_extreme_values(name, values):
     x, theirs = minidl.tensor([values], requires_grad=True), torch.tensor([values], requires_grad=True)
     upstream = np.array([[0.5, -1.0, 2.0]], "f4")
     y, want = getattr(minidl, name)(x, dim=1), getattr(F, name)(theirs, dim=1)
-    np.testing.assert_allclose(y.array, want.detach().numpy(), rtol=1e-6)
+    np.testing.assert_allclose(y.numpy(force=True), want.detach().numpy(), rtol=1e-6)
     y.backward(upstream)
     want.backward(torch.tensor(upstream))
-    np.testing.assert_allclose(x.grad.array, theirs.grad.numpy(), rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(x.grad.numpy(), theirs.grad.numpy(), rtol=1e-5, atol=1e-7)
 
 
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=4), st.integers(-4, 3), st.floats(-1e4, 1e4))
@@ -184,9 +184,9 @@ def test_softmax_sums_to_one_wherever_its_input_is(shape, axis, offset):
     y = minidl.softmax(minidl.tensor(x), dim=axis)
     assert y.shape == tuple(shape)
     assert y.dtype == np.float32
-    np.testing.assert_allclose(y.array.sum(axis), 1, rtol=1e-5)
-    np.testing.assert_allclose(y.array, softmax(x.astype("f8"), axis), rtol=1e-4)
-    np.testing.assert_allclose(np.exp(minidl.log_softmax(minidl.tensor(x), dim=axis).array), y.array, rtol=1e-4)
+    np.testing.assert_allclose(y.numpy().sum(axis), 1, rtol=1e-5)
+    np.testing.assert_allclose(y.numpy(), softmax(x.astype("f8"), axis), rtol=1e-4)
+    np.testing.assert_allclose(np.exp(minidl.log_softmax(minidl.tensor(x), dim=axis).numpy()), y.numpy(), rtol=1e-4)
 
 
 def test_softmax_arguments():
@@ -195,7 +195,7 @@ def test_softmax_arguments():
     assert x.softmax(0, dtype="float64").dtype == np.float64
     assert minidl.log_softmax(x, 1, dtype="float64").dtype == np.float64
     assert minidl.softmin(x, axis=1, dtype="float64").dtype == np.float64
-    np.testing.assert_allclose(minidl.softmax(x).array, softmax(x.array.astype("f4")), rtol=1e-6)
+    np.testing.assert_allclose(minidl.softmax(x).numpy(), softmax(x.numpy().astype("f4")), rtol=1e-6)
     for function in (minidl.softmax, minidl.log_softmax, minidl.softmin):
         with pytest.raises(RangeError, match="softmax: axis 2 is out of range for a tensor with 2 dimensions"):
             function(x, dim=2)
@@ -225,7 +225,7 @@ def test_inplace(name, args):
     x = leaf * 1
     y = function(x, *args, inplace=True)
     assert y is x
-    np.testing.assert_array_equal(y.array, function(minidl.tensor(values), *args).array)
+    np.testing.assert_array_equal(y.numpy(force=True), function(minidl.tensor(values), *args).numpy(force=True))
     assert minidl.gradcheck(lambda leaf: function(leaf * 1, *args, inplace=True), leaf)
     with pytest.raises(GradError, match="a leaf tensor that requires gradients cannot be changed in place"):
         function(leaf, *args, inplace=True)

@@ -85,7 +85,7 @@ def test_comparisons_broadcast_as_numpy(shapes, name):
     got = getattr(minidl, name)(minidl.tensor(a), minidl.tensor(b))
     assert got.dtype == bool
     assert got.shape == shapes.result_shape
-    np.testing.assert_array_equal(got.array, COMPARISONS[name](a, b))
+    np.testing.assert_array_equal(got.numpy(), COMPARISONS[name](a, b))
 
 
 def test_equality_with_what_is_no_number_is_pythons():
@@ -95,19 +95,19 @@ def test_equality_with_what_is_no_number_is_pythons():
     assert (x == "text") is False
     assert (x == None) is False  # noqa: E711
     assert x not in [None, "text"]
-    assert (x == [1.0, 3.0]).array.tolist() == [True, False]
-    assert (np.array([1.0, 3.0]) == x).array.tolist() == [True, False]
-    assert (np.float32(2) < x).array.tolist() == [False, False]
-    assert (x > 1).array.tolist() == [False, True]
+    assert (x == [1.0, 3.0]).numpy().tolist() == [True, False]
+    assert (np.array([1.0, 3.0]) == x).numpy().tolist() == [True, False]
+    assert (np.float32(2) < x).numpy().tolist() == [False, False]
+    assert (x > 1).numpy().tolist() == [False, True]
     assert len({x, x}) == 1
     with pytest.raises(DTypeError, match="lt: argument 'y' is a str"):
         minidl.lt(x, "text")
 
 
 def test_comparison_happens_in_the_common_dtype():
-    assert (minidl.tensor([16777217]) == minidl.tensor([16777216.0])).array.tolist() == [True]  # as in PyTorch
-    assert (minidl.tensor([0.1]) == 0.1).array.tolist() == [True]
-    assert (minidl.tensor([1, 2]) > 1.5).array.tolist() == [False, True]
+    assert (minidl.tensor([16777217]) == minidl.tensor([16777216.0])).numpy().tolist() == [True]  # as in PyTorch
+    assert (minidl.tensor([0.1]) == 0.1).numpy().tolist() == [True]
+    assert (minidl.tensor([1, 2]) > 1.5).numpy().tolist() == [False, True]
 
 
 def test_equal_and_close():
@@ -118,7 +118,7 @@ def test_equal_and_close():
     assert not minidl.equal(minidl.tensor([1, 2]), minidl.tensor([[1, 2]]))
     assert minidl.allclose(x, x, equal_nan=True)
     assert not minidl.allclose(x, x)
-    assert minidl.isclose(x, x + 1e-9, equal_nan=True).array.tolist() == [True, True, True]
+    assert minidl.isclose(x, x + 1e-9, equal_nan=True).numpy().tolist() == [True, True, True]
     assert type(minidl.allclose(x, x)) is bool
     assert type(x.equal(x)) is bool
 
@@ -135,10 +135,10 @@ def test_bits_in_place_and_with_numbers():
     x &= True
     x |= minidl.tensor([False, True])
     x ^= True
-    assert x.array.tolist() == [False, False]
-    assert (6 & minidl.tensor([3, 5])).array.tolist() == [2, 4]
-    assert (1 | minidl.tensor([2])).array.tolist() == [3]
-    assert (1 ^ minidl.tensor([3])).array.tolist() == [2]
+    assert x.numpy().tolist() == [False, False]
+    assert (6 & minidl.tensor([3, 5])).numpy().tolist() == [2, 4]
+    assert (1 | minidl.tensor([2])).numpy().tolist() == [3]
+    assert (1 ^ minidl.tensor([3])).numpy().tolist() == [2]
 
 
 def test_shapes_that_do_not_broadcast():

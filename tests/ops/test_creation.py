@@ -71,7 +71,7 @@ def test_values_and_dtypes_are_pytorchs(call: Callable[[Any], Any]) -> None:
     got, want = call(minidl), call(torch)
     assert str(got.dtype) == str(want.dtype).removeprefix("torch.")
     assert got.shape == tuple(want.shape)
-    np.testing.assert_allclose(got.array, want.numpy(), rtol=1e-6)
+    np.testing.assert_allclose(got.numpy(), want.numpy(), rtol=1e-6)
 
 
 def test_meshgrid_needs_no_indexing() -> None:
@@ -84,9 +84,10 @@ def test_meshgrid_passes_gradients() -> None:
     x, y = minidl.rand(2, requires_grad=True), minidl.rand(3, requires_grad=True)
     a, b = minidl.meshgrid(x, y)
     (a * b).sum().backward()
-    np.testing.assert_allclose(x.grad.array, np.full(2, y.array.sum()), rtol=1e-6)
+    np.testing.assert_allclose(x.grad.numpy(), np.full(2, y.numpy(force=True).sum()), rtol=1e-6)
 
 
+@pytest.mark.usefixtures("cpu")
 def test_tensor_copies_and_as_tensor_shares() -> None:
     array = np.zeros(2)
     copied, shared, also = minidl.tensor(array), minidl.as_tensor(array), minidl.from_numpy(array)
@@ -129,6 +130,7 @@ def test_the_default_dtype() -> None:
         minidl.set_default_dtype(int)
 
 
+@pytest.mark.usefixtures("cpu")
 def test_dlpack_shares_memory_both_ways() -> None:
     theirs = torch.arange(4.0)
     mine = minidl.from_dlpack(theirs)
@@ -156,11 +158,11 @@ def test_dlpack_shares_memory_both_ways() -> None:
 def test_moments(dtype: str) -> None:
     uniform, normal = minidl.rand(20_000, dtype=dtype), minidl.randn(200, 100, dtype=dtype)
     assert uniform.dtype == normal.dtype == dtype
-    assert 0 <= uniform.array.min() < uniform.array.max() <= 1
-    assert abs(float(uniform.array.mean(dtype="f8")) - 0.5) < 0.01
-    assert abs(float(uniform.array.var(dtype="f8")) - 1 / 12) < 0.01
-    assert abs(float(normal.array.mean(dtype="f8"))) < 0.03
-    assert abs(float(normal.array.std(dtype="f8")) - 1) < 0.03
+    assert 0 <= uniform.numpy().min() < uniform.numpy().max() <= 1
+    assert abs(float(uniform.numpy().mean(dtype="f8")) - 0.5) < 0.01
+    assert abs(float(uniform.numpy().var(dtype="f8")) - 1 / 12) < 0.01
+    assert abs(float(normal.numpy().mean(dtype="f8"))) < 0.03
+    assert abs(float(normal.numpy().std(dtype="f8")) - 1) < 0.03
 
 
 def test_a_seed_repeats_everything() -> None:
@@ -241,7 +243,7 @@ def test_randint() -> None:
 def test_randperm_is_uniform() -> None:
     counts = np.zeros((3, 3))
     for _ in range(600):
-        counts[np.arange(3), minidl.randperm(3).array] += 1
+        counts[np.arange(3), minidl.randperm(3).numpy()] += 1
     assert abs(counts / 600 - 1 / 3).max() < 0.08
     assert minidl.randperm(0).shape == (0,)
 
@@ -258,17 +260,17 @@ def test_bernoulli_and_multinomial_follow_their_weights() -> None:
     p = minidl.tensor([[0.1, 0.6, 0.3]])
     x = minidl.bernoulli(p.expand(5000, 3))
     assert x.dtype == minidl.float32
-    np.testing.assert_allclose(x.array.mean(0), p.array[0], atol=0.03)
+    np.testing.assert_allclose(x.numpy().mean(0), p.numpy()[0], atol=0.03)
     drawn = minidl.multinomial(p[0] * 7, 5000, replacement=True)
-    np.testing.assert_allclose(np.bincount(drawn.array, minlength=3) / 5000, p.array[0], atol=0.03)
+    np.testing.assert_allclose(np.bincount(drawn.numpy(), minlength=3) / 5000, p.numpy()[0], atol=0.03)
     pairs = minidl.multinomial(p.expand(5000, 3), 2)
     assert pairs.shape == (5000, 2)
-    assert (pairs.array[:, 0] != pairs.array[:, 1]).all()
-    np.testing.assert_allclose(np.bincount(pairs.array[:, 0], minlength=3) / 5000, p.array[0], atol=0.03)
+    assert (pairs.numpy()[:, 0] != pairs.numpy()[:, 1]).all()
+    np.testing.assert_allclose(np.bincount(pairs.numpy()[:, 0], minlength=3) / 5000, p.numpy()[0], atol=0.03)
     # the second of two: sum over the first of p_first * p / (1 - p_first)
-    q = p.array[0]
+    q = p.numpy()[0]
     second = sum(q[i] * np.where(np.arange(3) == i, 0, q) / (1 - q[i]) for i in range(3))
-    np.testing.assert_allclose(np.bincount(pairs.array[:, 1], minlength=3) / 5000, second, atol=0.03)
+    np.testing.assert_allclose(np.bincount(pairs.numpy()[:, 1], minlength=3) / 5000, second, atol=0.03)
     assert minidl.multinomial(minidl.tensor([0.0, 1.0, 0.0]), 1).tolist() == [1]
 
 

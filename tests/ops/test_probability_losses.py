@@ -189,6 +189,7 @@ def test_float32_stays() -> None:
         assert x.grad.dtype == np.float32
 
 
+@pytest.mark.usefixtures("cpu")
 def test_every_label_counts_unless_told() -> None:
     x = minidl.full((2, 3), 1 / 3)
     with pytest.raises(RangeError, match="sparse_categorical_crossentropy: label -100 at position 1 is out of range"):

@@ -149,9 +149,9 @@ def test_the_layer_is_the_cell_in_a_loop(rng: np.random.Generator) -> None:
         want_h, want_c = h0, c0
         for t in reversed(range(3)) if reverse else range(3):
             want_h, want_c = minidl.lstm_cell(x[t], want_h, want_c, *w)
-            np.testing.assert_allclose(output.array[t], want_h.array, rtol=1e-12)
-        np.testing.assert_allclose(h.array, want_h.array, rtol=1e-12)
-        np.testing.assert_allclose(c.array, want_c.array, rtol=1e-12)
+            np.testing.assert_allclose(output.numpy()[t], want_h.numpy(), rtol=1e-12)
+        np.testing.assert_allclose(h.numpy(), want_h.numpy(), rtol=1e-12)
+        np.testing.assert_allclose(c.numpy(), want_c.numpy(), rtol=1e-12)
 
 
 def test_float32_agrees_with_torch_to_rounding(rng: np.random.Generator) -> None:
@@ -162,20 +162,20 @@ def test_float32_agrees_with_torch_to_rounding(rng: np.random.Generator) -> None
     mine = [minidl.tensor(a, requires_grad=True) for a in arrays]
     theirs = [torch.tensor(a, requires_grad=True) for a in arrays]
     output, want = minidl.lstm_layer(*mine)[0], their_layer(*theirs)[0]
-    np.testing.assert_allclose(output.array, want.detach().numpy(), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(output.numpy(force=True), want.detach().numpy(), rtol=1e-5, atol=1e-6)
     upstream = rng.standard_normal(output.shape, dtype=np.float32)
     output.backward(upstream)
     want.backward(torch.tensor(upstream))
     for a, b in zip(mine, theirs, strict=True):
         assert a.grad.dtype == np.float32
-        np.testing.assert_allclose(a.grad.array, b.grad.numpy(), rtol=1e-3, atol=1e-5 * abs(b.grad.numpy()).max())
+        np.testing.assert_allclose(a.grad.numpy(), b.grad.numpy(), rtol=1e-3, atol=1e-5 * abs(b.grad.numpy()).max())
 
 
 def test_the_final_state_does_not_share_memory_with_the_output() -> None:
     state = minidl.zeros(1, U)
     output, h, _ = minidl.lstm_layer(minidl.ones(2, 1, D), state, state, minidl.ones(4 * U, D), minidl.ones(4 * U, U))
     h *= 0
-    assert output.array[-1].all()
+    assert output.numpy()[-1].all()
 
 
 def test_saturated_gates_raise_no_warning() -> None:
@@ -183,8 +183,8 @@ def test_saturated_gates_raise_no_warning() -> None:
     x = minidl.full((3, 1, D), 1e30, requires_grad=True)
     output, _, _ = minidl.lstm_layer(x, state, state, minidl.ones(4 * U, D), minidl.ones(4 * U, U))
     output.sum().backward()
-    assert np.isfinite(output.array).all()
-    assert np.isfinite(x.grad.array).all()
+    assert np.isfinite(output.numpy(force=True)).all()
+    assert np.isfinite(x.grad.numpy()).all()
 
 
 def in_a_loop(cell: Any, x: Any, states: Any, weights: Any, mask: Any, reverse: bool) -> Any:
@@ -224,7 +224,7 @@ def test_masked_steps_change_nothing(name: str, reverse: bool, rng: np.random.Ge
         found.append([*results, *minidl.grad(loss, [x, *rest], create_graph=how == "recorded")])
     for mine, recorded, expected in zip(*found, strict=True):
         for got in (mine, recorded):
-            np.testing.assert_allclose(got.detach().array, expected.detach().array, rtol=1e-10, atol=1e-12)
+            np.testing.assert_allclose(got.detach().numpy(), expected.detach().numpy(), rtol=1e-10, atol=1e-12)
 
 
 def test_padding_may_be_anything() -> None:
@@ -232,8 +232,8 @@ def test_padding_may_be_anything() -> None:
     x[2, 0] = float("nan")
     mask = np.array([[1, 1], [1, 1], [0, 1]], bool)
     output, h = minidl.gru_layer(x, minidl.zeros(2, U), minidl.ones(3 * U, D), minidl.ones(3 * U, U), mask=mask)
-    assert np.isfinite(output.array).all()
-    np.testing.assert_array_equal(h.array[0], output.array[1, 0])
+    assert np.isfinite(output.numpy()).all()
+    np.testing.assert_array_equal(h.numpy()[0], output.numpy()[1, 0])
 
 
 def test_a_second_derivative_does_not_count_one_input_as_another() -> None:
@@ -251,7 +251,7 @@ def test_a_second_derivative_does_not_count_one_input_as_another() -> None:
     rng = np.random.default_rng(1)
     x, w = (minidl.tensor(rng.standard_normal(shape), requires_grad=True) for shape in ((3, 2, D), (U, D)))
     for mine, expected in zip(first(x, w, True), first(x, w, False), strict=True):
-        np.testing.assert_allclose(mine.array, expected.array, rtol=1e-9)
+        np.testing.assert_allclose(mine.numpy(), expected.numpy(), rtol=1e-9)
 
 
 def call(name: str, gates: int, *shapes: tuple[int, ...], **replaced: Any) -> Any:

@@ -192,12 +192,12 @@ def test_axes_are_numpys(drawn: tuple[tuple[int, ...], Any, bool]) -> None:
                 continue
             got = getattr(minidl, name)(t, **spelling)
             assert got.shape == want.shape
-            np.testing.assert_allclose(got.array, want, rtol=1e-9)
+            np.testing.assert_allclose(got.numpy(force=True), want, rtol=1e-9)
     for name in ("var", "std"):
         got = getattr(minidl, name)(t, axis=axis, keepdims=keepdims, ddof=0)
-        np.testing.assert_allclose(got.array, getattr(np, name)(x, axis=axis, keepdims=keepdims), atol=1e-12)
+        np.testing.assert_allclose(got.numpy(), getattr(np, name)(x, axis=axis, keepdims=keepdims), atol=1e-12)
     got = minidl.logsumexp(t, axis, keepdims)
-    np.testing.assert_allclose(got.array, special.logsumexp(x, axis=axis, keepdims=keepdims), rtol=1e-9)
+    np.testing.assert_allclose(got.numpy(), special.logsumexp(x, axis=axis, keepdims=keepdims), rtol=1e-9)
     assert minidl.gradcheck(lambda x: x.logsumexp(axis, keepdims), t)
     assert minidl.gradcheck(lambda x: x.prod(axis, keepdims), t)
     assert minidl.gradcheck(lambda x: x.norm(3, axis, keepdims), t)
@@ -206,23 +206,23 @@ def test_axes_are_numpys(drawn: tuple[tuple[int, ...], Any, bool]) -> None:
 def test_two_dialects_of_max_and_min() -> None:
     x = minidl.tensor([[1.0, 5.0, 5.0], [7.0, 3.0, 4.0]])
     assert x.max().item() == 7
-    assert x.max(axis=1).array.tolist() == [5, 7]
+    assert x.max(axis=1).numpy().tolist() == [5, 7]
     assert x.max(axis=1, keepdims=True).shape == (2, 1)
     assert x.max(axis=(0, 1)).item() == 7
     for found in (x.max(1), x.max(dim=1), minidl.max(x, -1), x.max(1, True), x.max(dim=1, keepdims=True)):
         values, indices = found
-        assert values.array.ravel().tolist() == [5, 7]
-        assert indices.array.ravel().tolist() == [1, 0]
+        assert values.numpy().ravel().tolist() == [5, 7]
+        assert indices.numpy().ravel().tolist() == [1, 0]
         assert found.values is values
         assert found.indices is indices
         assert indices.dtype == np.int64
     assert x.max(1, True).values.shape == x.max(dim=1, keepdims=True).indices.shape == (2, 1)
-    assert x.min(dim=0).indices.array.tolist() == [0, 1, 1]
-    assert x.min(axis=0).array.tolist() == [1, 3, 4]
+    assert x.min(dim=0).indices.numpy().tolist() == [0, 1, 1]
+    assert x.min(axis=0).numpy().tolist() == [1, 3, 4]
     other = minidl.full((2, 3), 4.5)
-    np.testing.assert_array_equal(x.max(other).array, np.maximum(x.array, 4.5))
-    np.testing.assert_array_equal(minidl.min(x, other=4.5).array, np.minimum(x.array, 4.5))
-    np.testing.assert_array_equal(minidl.min(x, other.array).array, np.minimum(x.array, 4.5))
+    np.testing.assert_array_equal(x.max(other).numpy(), np.maximum(x.numpy(), 4.5))
+    np.testing.assert_array_equal(minidl.min(x, other=4.5).numpy(), np.minimum(x.numpy(), 4.5))
+    np.testing.assert_array_equal(minidl.min(x, other.numpy()).numpy(), np.minimum(x.numpy(), 4.5))
     with pytest.raises(ArgumentError, match="got dim=1 and axis=0; give dim= for values and indices"):
         x.max(dim=1, axis=0)
 
@@ -230,17 +230,17 @@ def test_two_dialects_of_max_and_min() -> None:
 def test_two_dialects_of_median() -> None:
     x = minidl.tensor([[1.0, 9.0, 2.0, 3.0], [7.0, 3.0, 4.0, 8.0]])
     assert x.median().item() == 3  # of eight elements, the fourth
-    assert x.median(axis=1).array.tolist() == [2, 4]
+    assert x.median(axis=1).numpy().tolist() == [2, 4]
     assert x.median(axis=1, keepdims=True).shape == (2, 1)
     values, indices = x.median(1)
-    assert values.array.tolist() == [2, 4]
-    assert indices.array.tolist() == [2, 2]
+    assert values.numpy().tolist() == [2, 4]
+    assert indices.numpy().tolist() == [2, 2]
 
 
 def gradient(function: Any, values: Any) -> list[float]:
     x = minidl.tensor(values, requires_grad=True)
     function(x).backward()
-    return x.grad.array.tolist()
+    return x.grad.numpy().tolist()
 
 
 def test_equal_elements_share_a_gradient_unless_an_index_names_one() -> None:
@@ -298,7 +298,7 @@ def test_logsumexp_of_extreme_rows(row: list[float], value: float, grad: list[fl
     np.testing.assert_allclose(y.item(), value, rtol=1e-6)
     y.backward()
     if grad is not None:
-        np.testing.assert_allclose(x.grad.array, grad, atol=1e-3)
+        np.testing.assert_allclose(x.grad.numpy(), grad, atol=1e-3)
 
 
 def test_reductions_of_nothing() -> None:
@@ -306,10 +306,10 @@ def test_reductions_of_nothing() -> None:
     assert x.sum().item() == 0
     assert x.prod().item() == 1
     assert np.isnan(x.mean().item())
-    assert np.isnan(x.mean(0).array).all()
+    assert np.isnan(x.mean(0).numpy()).all()
     assert np.isnan(x.var().item())
-    assert np.isnan(x.std(0).array).all()
-    assert np.isneginf(x.logsumexp(0).array).all()
+    assert np.isnan(x.std(0).numpy()).all()
+    assert np.isneginf(x.logsumexp(0).numpy()).all()
     assert x.all().item() is True
     assert x.any().item() is False
     assert x.amax(1).shape == (0,)

@@ -52,8 +52,8 @@ def test_ties_share_the_gradient():
         y = minidl.tensor([1.0, 3.0, 2.0], requires_grad=True)
         op(x, y).sum().backward()
         first = [0.5, 0, 1] if op is minidl.maximum else [0.5, 1, 0]
-        assert x.grad.array.tolist() == first
-        assert y.grad.array.tolist() == [0.5, 1 - first[1], 1 - first[2]]
+        assert x.grad.numpy().tolist() == first
+        assert y.grad.numpy().tolist() == [0.5, 1 - first[1], 1 - first[2]]
         assert x.grad.dtype == np.float32
 
 
@@ -63,10 +63,10 @@ def test_clip_at_its_limits_as_pytorch(low, high):
     values = np.array([-np.inf, -1e4, -1, 0, 1, 1e4, np.inf, np.nan], "f4")
     x, theirs = minidl.tensor(values, requires_grad=True), torch.tensor(values, requires_grad=True)
     y, want = minidl.clamp(x, low, high), torch.clamp(theirs, low, high)
-    np.testing.assert_array_equal(y.array, want.detach().numpy())
+    np.testing.assert_array_equal(y.numpy(force=True), want.detach().numpy())
     y.backward(np.ones_like(values))
     want.sum().backward()
-    np.testing.assert_array_equal(x.grad.array, theirs.grad.numpy())
+    np.testing.assert_array_equal(x.grad.numpy(), theirs.grad.numpy())
 
 
 @pytest.mark.parametrize("with_low", [True, False])
@@ -77,20 +77,20 @@ def test_clip_gradients_of_tensor_limits_as_pytorch(with_low):
     theirs = [torch.tensor(a, requires_grad=True) for a in (x, low, high)]
     y = minidl.clip(mine[0], mine[1] if with_low else None, mine[2])
     want = torch.clamp(theirs[0], theirs[1] if with_low else None, theirs[2])
-    np.testing.assert_array_equal(y.array, want.detach().numpy())
+    np.testing.assert_array_equal(y.numpy(force=True), want.detach().numpy())
     y.backward(np.ones_like(x))
     want.sum().backward()
     for a, b in zip(mine, theirs, strict=True):
         if b.grad is not None:
-            np.testing.assert_array_equal(a.grad.array, b.grad.numpy())
+            np.testing.assert_array_equal(a.grad.numpy(), b.grad.numpy())
 
 
 def test_clip_arguments():
     x = minidl.tensor([1, 5])
-    assert minidl.clip(x, a_min=2, a_max=4).array.tolist() == [2, 4]
+    assert minidl.clip(x, a_min=2, a_max=4).numpy().tolist() == [2, 4]
     assert minidl.clip(x, 2).dtype == np.int64
     assert minidl.clip(x, 1.5).dtype == np.float32
-    assert x.clamp_(max=3).array.tolist() == [1, 3]
+    assert x.clamp_(max=3).numpy().tolist() == [1, 3]
     with pytest.raises(ArgumentError, match="clip: both limits are None; give min, max or both"):
         minidl.clip(x)
     with pytest.raises(ArgumentError, match="a_min= and min= are one argument"):
@@ -103,23 +103,23 @@ def test_where_of_numbers():
     assert minidl.where(mask, 1.0, 0.0).dtype == np.float32
     assert minidl.where(mask, 1, 0).dtype == np.int64
     assert minidl.where(mask, True, False).dtype == bool
-    assert minidl.where(mask, 1, 0.5).array.tolist() == [1, 0.5]
-    assert minidl.where(True, minidl.tensor([1.0]), 2).array.tolist() == [1]
+    assert minidl.where(mask, 1, 0.5).numpy().tolist() == [1, 0.5]
+    assert minidl.where(True, minidl.tensor([1.0]), 2).numpy().tolist() == [1]
 
 
 def test_where_keeps_what_is_not_chosen_out():
     x = minidl.tensor([0.0, 4.0], requires_grad=True)
     y = minidl.where(x > 0, x, 1.0)
     y.sum().backward()
-    assert x.grad.array.tolist() == [0, 1]
+    assert x.grad.numpy().tolist() == [0, 1]
     z = minidl.where(minidl.tensor([True, False]), minidl.tensor([1.0, np.inf], requires_grad=True), 0.0)
-    assert z.array.tolist() == [1, 0]
+    assert z.numpy(force=True).tolist() == [1, 0]
 
 
 def test_where_of_one_argument():
     rows, columns = minidl.where(minidl.tensor([[0, 3], [4, 0]]))
-    assert rows.array.tolist() == [0, 1]
-    assert columns.array.tolist() == [1, 0]
+    assert rows.numpy().tolist() == [0, 1]
+    assert columns.numpy().tolist() == [1, 0]
     assert isinstance(rows, minidl.Tensor)
 
 

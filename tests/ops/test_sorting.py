@@ -109,42 +109,42 @@ def test_equal_elements(values: list[int], descending: bool, k: int) -> None:
     x = minidl.tensor(values, dtype="float32")
     found = x.sort(descending=descending, stable=True)
     order = sorted(range(len(values)), key=lambda i: -values[i] if descending else values[i])
-    assert found.indices.array.tolist() == order
-    assert found.values.array.tolist() == [values[i] for i in order]
+    assert found.indices.numpy().tolist() == order
+    assert found.values.numpy().tolist() == [values[i] for i in order]
     k = min(k, len(values))
     top = x.topk(k, largest=descending)
-    assert top.values.array.tolist() == found.values.array.tolist()[:k]
-    assert [values[i] for i in top.indices.array] == top.values.array.tolist()
-    assert len(set(top.indices.array.tolist())) == k
+    assert top.values.numpy().tolist() == found.values.numpy().tolist()[:k]
+    assert [values[i] for i in top.indices.numpy()] == top.values.numpy().tolist()
+    assert len(set(top.indices.numpy().tolist())) == k
     unsorted = x.topk(k, largest=descending, sorted=False)
-    assert sorted(unsorted.values.array.tolist(), reverse=descending) == top.values.array.tolist()
+    assert sorted(unsorted.values.numpy().tolist(), reverse=descending) == top.values.numpy().tolist()
 
 
 def test_two_dialects_of_sort() -> None:
     x = minidl.tensor([[3.0, 1.0], [2.0, 4.0]])
     found = x.sort()
-    assert found.values.array.tolist() == [[1, 3], [2, 4]]
-    assert found.indices.array.tolist() == [[1, 0], [0, 1]]
-    assert minidl.sort(x, 0).values.array.tolist() == [[2, 1], [3, 4]]
-    assert minidl.sort(x, dim=0).indices.array.tolist() == [[1, 0], [0, 1]]
-    assert minidl.sort(x, axis=0).array.tolist() == [[2, 1], [3, 4]]
-    assert minidl.sort(x, axis=None).array.tolist() == [1, 2, 3, 4]
-    assert minidl.sort(x, axis=-1, descending=True).array.tolist() == [[3, 1], [4, 2]]
+    assert found.values.numpy().tolist() == [[1, 3], [2, 4]]
+    assert found.indices.numpy().tolist() == [[1, 0], [0, 1]]
+    assert minidl.sort(x, 0).values.numpy().tolist() == [[2, 1], [3, 4]]
+    assert minidl.sort(x, dim=0).indices.numpy().tolist() == [[1, 0], [0, 1]]
+    assert minidl.sort(x, axis=0).numpy().tolist() == [[2, 1], [3, 4]]
+    assert minidl.sort(x, axis=None).numpy().tolist() == [1, 2, 3, 4]
+    assert minidl.sort(x, axis=-1, descending=True).numpy().tolist() == [[3, 1], [4, 2]]
 
 
 def test_gradients_follow_each_element() -> None:
     x = minidl.tensor([3.0, 1.0, 2.0], requires_grad=True)
     (x.sort().values * minidl.tensor([1.0, 10.0, 100.0])).sum().backward()
-    assert x.grad.array.tolist() == [100, 1, 10]
+    assert x.grad.numpy().tolist() == [100, 1, 10]
     assert not x.sort().indices.requires_grad
 
 
 def test_nan_counts_as_the_largest() -> None:
     x = minidl.tensor([1.0, nan, 2.0, -inf, inf])
-    assert x.argsort().array.tolist() == [3, 0, 2, 4, 1]
-    assert x.argsort(descending=True).array.tolist() == [1, 4, 2, 0, 3]
-    assert x.topk(2).indices.array.tolist() == [1, 4]
-    assert x.topk(2, largest=False).indices.array.tolist() == [3, 0]
+    assert x.argsort().numpy().tolist() == [3, 0, 2, 4, 1]
+    assert x.argsort(descending=True).numpy().tolist() == [1, 4, 2, 0, 3]
+    assert x.topk(2).indices.numpy().tolist() == [1, 4]
+    assert x.topk(2, largest=False).indices.numpy().tolist() == [3, 0]
     assert x.kthvalue(4).indices.item() == 4
     assert np.isnan(x.kthvalue(5).values.item())
     assert minidl.tensor([nan, nan, 1.0]).unique().shape == (3,)
@@ -155,15 +155,15 @@ def test_every_dtype_sorts_both_ways(dtype: str) -> None:
     values = np.array([0, 1, 127, 3]).astype(dtype)
     x = minidl.tensor(values)
     assert x.sort().values.dtype == values.dtype
-    np.testing.assert_array_equal(x.sort().values.array, np.sort(values))
-    np.testing.assert_array_equal(x.sort(descending=True).values.array, np.sort(values)[::-1])
-    np.testing.assert_array_equal(x.topk(4).values.array, np.sort(values)[::-1])
+    np.testing.assert_array_equal(x.sort().values.numpy(), np.sort(values))
+    np.testing.assert_array_equal(x.sort(descending=True).values.numpy(), np.sort(values)[::-1])
+    np.testing.assert_array_equal(x.topk(4).values.numpy(), np.sort(values)[::-1])
 
 
 def test_scalars() -> None:
     x = minidl.tensor(2.0)
     assert x.sort().values.shape == x.sort().indices.shape == x.argsort().shape == x.kthvalue(1).values.shape == ()
-    assert x.unique().array.tolist() == [2]
+    assert x.unique().numpy().tolist() == [2]
     assert minidl.searchsorted(minidl.tensor([1.0, 2.0]), 2.0).item() == 1
     assert minidl.searchsorted(minidl.tensor([1.0, 2.0]), 2.0, side="right", out_int32=True).item() == 2
 

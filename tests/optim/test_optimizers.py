@@ -11,8 +11,9 @@ import pytest
 
 import minidl
 from minidl import optim
+from minidl.backend import is_array, namespace, to_numpy
 from minidl.errors import ArgumentError, DTypeError, GradError, ShapeError, StateError
-from minidl.optim import optimizer as optimizer_module
+from minidl.optim import buckets
 
 try:
     import torch
@@ -76,6 +77,15 @@ def parameters(arrays: list[np.ndarray]) -> list[Any]:
     return [minidl.tensor(a, requires_grad=True) for a in arrays]
 
 
+def on_host(tree: Any) -> Any:
+    """Return a state with NumPy's arrays in place of a GPU's."""
+    if isinstance(tree, dict):
+        return {key: on_host(value) for key, value in tree.items()}
+    if isinstance(tree, (list, tuple)):
+        return [on_host(value) for value in tree]
+    return to_numpy(tree) if is_array(tree) else tree
+
+
 def train(optimizer: Any, params: list[Any], steps: range, dtype: str = "float64") -> None:
     for step in steps:
         for p, g in zip(params, gradients_at(step, dtype), strict=True):
@@ -86,7 +96,7 @@ def train(optimizer: Any, params: list[Any], steps: range, dtype: str = "float64
 def trajectory(name: str, settings: dict[str, Any], steps: int, dtype: str = "float64") -> list[np.ndarray]:
     params = parameters(starts(dtype))
     train(getattr(optim, name)(params, **settings), params, range(steps), dtype)
-    return [p.array for p in params]
+    return [p.numpy(force=True) for p in params]
 
 
 # ---------------------------------------------------------------------- PyTorch
@@ -113,7 +123,7 @@ def test_trajectory_is_pytorchs(name: str, settings: dict[str, Any], dtype: str)
             continue
         for p, q in zip(params, theirs, strict=True):
             assert p.dtype == dtype
-            np.testing.assert_allclose(p.array, q.detach().numpy(), **tolerance)
+            np.testing.assert_allclose(p.numpy(force=True), q.detach().numpy(), **tolerance)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -144,7 +154,7 @@ def test_continues_from_pytorchs_state(name: str, settings: dict[str, Any]) -> N
     train(mine, params, range(5, 10))
     for p, q in zip(params, theirs, strict=True):
         tolerance = TOLERANCES.get(name, {"rtol": 1e-11, "atol": 1e-12})
-        np.testing.assert_allclose(p.array, q.detach().numpy(), **tolerance)
+        np.testing.assert_allclose(p.numpy(force=True), q.detach().numpy(), **tolerance)
 
 
 # ---------------------------------------------------------------------- formulas, written out
@@ -219,7 +229,7 @@ def test_formula(name: str, settings: dict[str, Any]) -> None:
         w.grad = minidl.tensor(g)
         optimizer.step()
     want = [reference(name, p, list(g), **settings) for p, g in zip([1.0, -2.0], grads.T, strict=True)]
-    np.testing.assert_allclose(w.array, want, rtol=1e-12)
+    np.testing.assert_allclose(w.numpy(force=True), want, rtol=1e-12)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -253,9 +263,9 @@ def test_names() -> None:
 @pytest.mark.parametrize(("name", "settings"), SETTINGS, ids=IDS)
 def test_blocks_and_buckets_change_no_bit(name: str, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     together = trajectory(name, settings, 6)
-    monkeypatch.setattr(optimizer_module, "SMALL", -1)  # nothing is gathered
+    monkeypatch.setattr(buckets, "SMALL", -1)  # nothing is gathered
     alone = trajectory(name, settings, 6)
-    monkeypatch.setattr(optimizer_module, "BLOCK", 3)  # everything is cut
+    monkeypatch.setattr(buckets, "BLOCK", 3)  # everything is cut
     cut = trajectory(name, settings, 6)
     for a, b, c in zip(together, alone, cut, strict=True):
         assert np.array_equal(a, b)
@@ -270,15 +280,15 @@ def test_many_parameters_fill_several_buckets() -> None:
         optimizer = optim.Adam(params, lr=0.1)
         for _ in range(3):
             for p in params:
-                p.grad = minidl.tensor(p.array * 2)
+                p.grad = minidl.tensor(p.numpy(force=True) * 2)
             optimizer.step()
         for p, a in zip(params, arrays, strict=True):
             alone = minidl.tensor(a.astype(dtype), requires_grad=True)
             other = optim.Adam([alone], lr=0.1)
             for _ in range(3):
-                alone.grad = minidl.tensor(alone.array * 2)
+                alone.grad = minidl.tensor(alone.numpy(force=True) * 2)
                 other.step()
-            assert np.array_equal(p.array, alone.array)
+            assert np.array_equal(p.numpy(force=True), alone.numpy(force=True))
 
 
 def test_memory_layout_does_not_matter() -> None:
@@ -286,17 +296,17 @@ def test_memory_layout_does_not_matter() -> None:
     a, g = rng.standard_normal((200, 100)), rng.standard_normal((200, 100))
     want = minidl.tensor(a, requires_grad=True)
     got = minidl.tensor(a, requires_grad=True)
-    got.array = np.asfortranarray(a)
+    got.array = namespace(got.array).asfortranarray(got.array)
     mixed = minidl.tensor(a, requires_grad=True)
     for p in (want, got, mixed):
         optimizer = optim.AdamW([p], weight_decay=0.1)
         for step in range(3):
             p.grad = minidl.tensor(g * (step + 1))
             if p is mixed:
-                p.grad.array = np.asfortranarray(p.grad.array)
+                p.grad.array = namespace(p.grad.array).asfortranarray(p.grad.array)
             optimizer.step()
-    assert np.array_equal(want.array, got.array)
-    assert np.array_equal(want.array, mixed.array)
+    assert np.array_equal(want.numpy(force=True), got.numpy(force=True))
+    assert np.array_equal(want.numpy(force=True), mixed.numpy(force=True))
 
 
 def test_parameters_without_gradient_are_left_alone() -> None:
@@ -308,7 +318,7 @@ def test_parameters_without_gradient_are_left_alone() -> None:
             # the first never has one, the second from the third step on, the third misses one step
             p.grad = None if i == 0 or (i == 1 and step < 3) or (i == 2 and step == 4) else minidl.tensor(grads[i])
         optimizer.step()
-    assert np.array_equal(params[0].array, starts("float64")[0])
+    assert np.array_equal(params[0].numpy(force=True), starts("float64")[0])
     assert params[0] not in optimizer.state
     assert [optimizer.state[p]["step"] for p in params[1:]] == [3, 5, 6, 6]
     for i, steps in ((1, (3, 4, 5)), (2, (0, 1, 2, 3, 5)), (3, range(6))):
@@ -317,7 +327,7 @@ def test_parameters_without_gradient_are_left_alone() -> None:
         for step in steps:
             alone.grad = minidl.tensor(gradients_at(step, "float64")[i])
             other.step()
-        assert np.array_equal(params[i].array, alone.array)
+        assert np.array_equal(params[i].numpy(force=True), alone.numpy(force=True))
 
 
 def test_a_parameter_whose_array_was_replaced() -> None:
@@ -330,7 +340,7 @@ def test_a_parameter_whose_array_was_replaced() -> None:
     want = trajectory("Adam", {"lr": 0.1}, 5)
     for p, w in zip(params, want, strict=True):
         assert p.dtype == np.float32
-        np.testing.assert_allclose(p.array, w, rtol=1e-4)
+        np.testing.assert_allclose(p.numpy(force=True), w, rtol=1e-4)
         assert optimizer.state[p]["exp_avg"].dtype == np.float32
     params[0].array = np.zeros((2, 2), np.float32)
     params[0].grad = None
@@ -453,16 +463,16 @@ def test_state_dict_continues_to_the_same_bits(name: str, settings: dict[str, An
     train(optimizer, params, range(5), "float32")
     saved = optimizer.state_dict()
     kept = copy.deepcopy(saved)
-    others = parameters([p.array for p in params])
+    others = parameters([p.numpy(force=True) for p in params])
     train(optimizer, params, range(5, 10), "float32")
-    np.testing.assert_equal(saved, kept)  # it is a copy: later steps do not change it
+    np.testing.assert_equal(on_host(saved), on_host(kept))  # it is a copy: later steps do not change it
     resumed = getattr(optim, name)(others)
     resumed.load_state_dict(saved)
     train(resumed, others, range(5, 10), "float32")
-    np.testing.assert_equal(saved, kept)
+    np.testing.assert_equal(on_host(saved), on_host(kept))
     for p, q in zip(params, others, strict=True):
-        assert np.array_equal(p.array, q.array)
-    np.testing.assert_equal(optimizer.state_dict(), resumed.state_dict())
+        assert np.array_equal(p.numpy(force=True), q.numpy(force=True))
+    np.testing.assert_equal(on_host(optimizer.state_dict()), on_host(resumed.state_dict()))
 
 
 def test_state_dict_has_pytorchs_layout() -> None:
@@ -477,7 +487,7 @@ def test_state_dict_has_pytorchs_layout() -> None:
     assert sorted(state["state"]) == [0, 2]
     assert state["state"][0]["step"] == 1
     assert state["state"][0]["exp_avg"].shape == (2, 3)
-    assert isinstance(state["state"][2]["exp_avg_sq"], np.ndarray)
+    assert type(state["state"][2]["exp_avg_sq"]) is type(c.array)
     as_json = {"state": {str(k): v for k, v in state["state"].items()}, "param_groups": state["param_groups"]}
     optimizer.load_state_dict(as_json)
     assert optimizer.state[c]["step"] == 1

@@ -9,14 +9,15 @@ has in the way that CuPy wants; it cannot prove how fast a GPU is, how cuBLAS ro
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
-import numpy as np
-
+from minidl.backend import devices
 from tests.stand_in import api, arrays, functions, kernels, randoms, runtime, ufuncs
 
-__all__ = ["install", "synchronizations", "uninstall"]
+__all__ = ["in_use", "install", "synchronizations", "uninstall"]
 
 synchronizations = runtime.synchronizations
 
@@ -64,7 +65,7 @@ def _modules() -> dict[str, ModuleType]:
         DeviceSynchronized=runtime.DeviceSynchronized,
         allow_synchronize=runtime.allow_synchronize,
         empty_pinned=runtime.pinned,
-        errstate=np.errstate,
+        errstate=runtime.errstate,
         scatter_add=functions.scatter_add,
     )
     products = _Module("cupy._core._routines_linalg", **runtime.PRODUCTS)
@@ -80,6 +81,20 @@ functions._namespace.append(_installed["cupy"])
 def install() -> None:
     """Let ``import cupy`` find the stand-in."""
     sys.modules.update(_installed)
+
+
+@contextmanager
+def in_use() -> Iterator[None]:
+    """Have minidl find the stand-in for a while, whatever it found before."""
+    before = devices._cupy, devices._count
+    install()
+    devices._cupy = None
+    devices.cupy()
+    try:
+        yield
+    finally:
+        devices._cupy, devices._count = before
+        uninstall()
 
 
 def uninstall() -> None:

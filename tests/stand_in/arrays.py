@@ -105,7 +105,7 @@ class ndarray:  # noqa: N801
 
     def __del__(self) -> None:
         if self._owns:
-            runtime.pools[self._device].give_back(self._host.nbytes)
+            runtime.pools[self._device]._give_back(self._host.nbytes)
 
     # ------------------------------------------------------------------ what it is
 
@@ -343,6 +343,8 @@ def _method(name: str) -> Callable[..., Any]:
         result = getattr(unwrap(self, name), name)(
             *(unwrap(x, name) for x in args), **{key: unwrap(x, name) for key, x in kwargs.items()}
         )
+        if name == "diagonal":
+            result.flags.writeable = True  # NumPy's is read-only, CuPy's is not
         return out if out is not None else wrap(result, self)
 
     method.__name__ = name

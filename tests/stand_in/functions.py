@@ -88,9 +88,10 @@ def get_array_module(*args: Any) -> ModuleType:
 
 
 def from_dlpack(array: Any, device: Any = None, copy: Any = None) -> ndarray:
-    if not isinstance(array, ndarray):
+    shared = array.__dlpack__()
+    if not isinstance(shared, ndarray):
         raise BufferError("the stand-in takes its own arrays alone")
-    return array[...]
+    return shared[...]
 
 
 def take(a: ndarray, indices: Any, axis: Any = None, out: Any = None) -> ndarray:
@@ -123,6 +124,15 @@ def where(condition: ndarray, x: Any = None, y: Any = None) -> Any:
     return ndarray._of(np.asarray(picked, order="C"))
 
 
+def broadcast_to(array: ndarray, shape: Any) -> ndarray:
+    """CuPy's can be written to. Here it is refused where several elements stand in one place: none tells which wins."""
+    host = unwrap(array, "broadcast_to")
+    result = np.broadcast_to(host, shape)
+    if result.size == host.size:
+        result = np.lib.stride_tricks.as_strided(host, result.shape, result.strides)
+    return ndarray._of(result, base=array if array.base is None else array.base)
+
+
 def as_strided(x: ndarray, shape: Any = None, strides: Any = None) -> ndarray:
     """CuPy's has no base: only its pointer tells that it is a view."""
     return ndarray._of(np.lib.stride_tricks.as_strided(unwrap(x, "as_strided"), shape, strides), owns=False)
@@ -138,6 +148,7 @@ OWN = {
     "asarray": asarray,
     "ascontiguousarray": ascontiguousarray,
     "asnumpy": asnumpy,
+    "broadcast_to": broadcast_to,
     "copyto": copyto,
     "from_dlpack": from_dlpack,
     "get_array_module": get_array_module,

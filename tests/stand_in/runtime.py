@@ -109,11 +109,11 @@ class MemoryPool:
         self._total = 0
         self._limit = 0
 
-    def take(self, nbytes: int) -> None:
+    def _take(self, nbytes: int) -> None:
         self._used += -(-nbytes // BLOCK) * BLOCK
         self._total = max(self._total, self._used)
 
-    def give_back(self, nbytes: int) -> None:
+    def _give_back(self, nbytes: int) -> None:
         self._used -= -(-nbytes // BLOCK) * BLOCK
 
     def used_bytes(self) -> int:
@@ -147,7 +147,7 @@ def get_default_memory_pool() -> MemoryPool:
 
 def malloc(size: int) -> None:
     """Stand-in of the pool's ``malloc``: NumPy has the memory, only its size is counted."""
-    pools[local.device].take(size)
+    pools[local.device]._take(size)
 
 
 #: What each new array asks for memory.
@@ -274,6 +274,14 @@ CUDA: dict[str, Any] = {
     "set_pinned_memory_allocator": lambda allocator=None: None,
     "runtime": SimpleNamespace(**RUNTIME),
 }
+
+
+@contextmanager
+def errstate(
+    *, divide: Any = None, over: Any = None, under: Any = None, invalid: Any = None, linalg: Any = None
+) -> Iterator[None]:
+    """Stand-in of ``cupyx.errstate``: CuPy never warns, so there is nothing to change."""
+    yield
 
 
 def pinned(shape: Any, dtype: Any = float, order: str = "C") -> np.ndarray:

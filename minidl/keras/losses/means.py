@@ -15,14 +15,16 @@ __all__ = ["MEANS"]
 
 def mean_of_squares(y_true: Any, y_pred: Any) -> Any:
     """Return the mean of what ``mean_squared_error`` returns."""
-    target, prediction = paired(y_true, y_pred, "mean_squared_error")
-    return ops.mse_loss(prediction, target)
+    if y_true.array.shape != y_pred.array.shape:
+        y_true, y_pred = paired(y_true, y_pred, "mean_squared_error")
+    return ops.mse_loss(y_pred, y_true)
 
 
 def mean_of_sizes(y_true: Any, y_pred: Any) -> Any:
     """Return the mean of what ``mean_absolute_error`` returns."""
-    target, prediction = paired(y_true, y_pred, "mean_absolute_error")
-    return ops.l1_loss(prediction, target)
+    if y_true.array.shape != y_pred.array.shape:
+        y_true, y_pred = paired(y_true, y_pred, "mean_absolute_error")
+    return ops.l1_loss(y_pred, y_true)
 
 
 def mean_of_labels(

@@ -30,7 +30,7 @@ part of the work begins. How each factor lies in memory decides what stands in p
 =========  ============================  ========================================================================
 "packed"   A, a_at                       ``A[a_at + k * MR + i]``
 "rows"     A, a_at, a_row                ``A[a_at + i * a_row + k]``: rows as they lie in a matrix
-"table"    A, a_at, table, table_at      ``A[a_at + table[table_at + i] + k]``
+"strided"  A, a_at, a_row, a_step        ``A[a_at + i * a_row + k * a_step]``: any matrix; only ``m`` rows are read
 =========  ============================  ========================================================================
 
 =========  ============================  ========================================================================
@@ -38,20 +38,19 @@ part of the work begins. How each factor lies in memory decides what stands in p
 =========  ============================  ========================================================================
 "packed"   B, b_at                       ``B[b_at + k * NR + j]``
 "rows"     B, b_at, b_row                ``B[b_at + k * b_row + j]``
-"table"    B, b_at, table, table_at      ``B[b_at + table[table_at + k] + j]``: a convolution's window
 =========  ============================  ========================================================================
 
-Tables are int64. A and B are read as full tiles (MR rows, NR = NV * L columns): there must be that much memory. Of C
+But for a strided A, both are read as full tiles (MR rows, NR = NV * L columns): there must be that much memory. Of C
 only the first ``m`` rows and ``n`` columns are read and written: ``C[c_at + i * c_row + j]``. ``mode`` is a sum of
 
 - ``ACCUMULATE``: add to what C holds;
+- ``CONTINUE``: start from what C holds, as if the steps that made it and these were one sum;
 - ``ROW_BIAS`` or ``COLUMN_BIAS``: add ``bias[bias_at + i]`` or ``bias[bias_at + j]`` (pass any array otherwise);
 - ``RELU``: replace what is negative by 0 in the end.
 
 References
 ----------
 Van Zee & van de Geijn (2015), "BLIS: A Framework for Rapidly Instantiating BLAS Functionality".
-Dukhan (2019), "The Indirect Convolution Algorithm".
 """
 
 from __future__ import annotations
@@ -65,9 +64,9 @@ from numba.core import cgutils
 
 from minidl.kernels.cpu.compiler import HAS_FMA, VECTOR_BYTES, VECTOR_REGISTERS, intrinsic
 
-__all__ = ["ACCUMULATE", "COLUMN_BIAS", "RELU", "ROWS", "ROW_BIAS", "VECTORS", "lanes", "microkernel"]
+__all__ = ["ACCUMULATE", "COLUMN_BIAS", "CONTINUE", "RELU", "ROWS", "ROW_BIAS", "VECTORS", "lanes", "microkernel"]
 
-ACCUMULATE, ROW_BIAS, COLUMN_BIAS, RELU = 1, 2, 4, 8
+ACCUMULATE, ROW_BIAS, COLUMN_BIAS, RELU, CONTINUE = 1, 2, 4, 8, 16
 
 #: The tile: as many accumulators as leave registers for one row of B and a broadcast. 14 x 32 float32 with AVX-512,
 #: 6 x 16 with AVX2, 8 x 12 with NEON, 4 x 8 with SSE.
@@ -154,7 +153,7 @@ class Emitter:
 
 
 #: What follows a factor's array and offset, in each layout.
-LAYOUTS: dict[str, tuple[str, ...]] = {"packed": (), "rows": ("row",), "table": ("table", "table_at")}
+LAYOUTS: dict[str, tuple[str, ...]] = {"packed": (), "rows": ("row",), "strided": ("row", "step")}
 
 
 def microkernel(rows: int, vectors: int, a: str = "packed", b: str = "packed") -> Any:
@@ -164,7 +163,8 @@ def microkernel(rows: int, vectors: int, a: str = "packed", b: str = "packed") -
     ----------
     rows, vectors : int
         The tile; ``rows * vectors`` accumulators, and ``vectors`` + 1 more, should fit the registers.
-    a, b : {"packed", "rows", "table"}
+    a : {"packed", "rows", "strided"}
+    b : {"packed", "rows"}
         How the factors lie in memory: the tables at the head of this file.
     """
     a_names = ["a", "a_at", *(f"a_{name}" for name in LAYOUTS[a])]
@@ -199,11 +199,15 @@ def microkernel(rows: int, vectors: int, a: str = "packed", b: str = "packed") -
         a_pointer, b_pointer = array(1), array(1 + a_count)
         if a == "rows":
             a_rows = [emit.at(a_pointer, builder.mul(values[3], number(i))) for i in range(rows)]
-        elif a == "table":
-            table = array(3)
-            a_rows = [emit.at(a_pointer, builder.load(emit.at(table, number(i)))) for i in range(rows)]
-        if b == "table":
-            b_table = array(3 + a_count)
+        elif a == "strided":  # a pointer for each row; where there is none, the first one's, whose sums go nowhere
+            a_rows = []
+            for i in range(rows):
+                exists = builder.icmp_signed("<", number(i), m)
+                a_rows.append(emit.at(a_pointer, builder.select(exists, builder.mul(values[3], number(i)), number(0))))
+
+        places = [emit.at(c_pointer, builder.mul(c_row, number(i))) for i in range(rows)]
+        across = [[emit.at(places[i], number(j * emit.lanes)) for j in range(vectors)] for i in range(rows)]
+        first = _start(emit, across, m, n, mode)
 
         # ------------------------------------------------------------------ kc steps
         before = builder.block
@@ -215,23 +219,22 @@ def microkernel(rows: int, vectors: int, a: str = "packed", b: str = "packed") -
         sums = [[builder.phi(emit.vector) for _ in range(vectors)] for _ in range(rows)]
         if b == "packed":
             b_row = emit.at(b_pointer, builder.mul(k, number(vectors * emit.lanes)))
-        elif b == "rows":
-            b_row = emit.at(b_pointer, builder.mul(k, values[3 + a_count]))
         else:
-            b_row = emit.at(b_pointer, builder.load(emit.at(b_table, k)))
+            b_row = emit.at(b_pointer, builder.mul(k, values[3 + a_count]))
         b_vectors = [emit.load(emit.at(b_row, number(j * emit.lanes))) for j in range(vectors)]
         if a == "packed":
             a_column = emit.at(a_pointer, builder.mul(k, number(rows)))
+        along = builder.mul(k, values[4]) if a == "strided" else k
         new = []
         for i in range(rows):
-            place = emit.at(a_column, number(i)) if a == "packed" else emit.at(a_rows[i], k)
+            place = emit.at(a_column, number(i)) if a == "packed" else emit.at(a_rows[i], along)
             factor = emit.splat(builder.load(place))
             new.append([emit.multiply_add(factor, b_vectors[j], sums[i][j]) for j in range(vectors)])
         following = builder.add(k, number(1))
         k.add_incoming(following, loop)
         for i in range(rows):
             for j in range(vectors):
-                sums[i][j].add_incoming(emit.zero, before)
+                sums[i][j].add_incoming(first[i][j], before)
                 sums[i][j].add_incoming(new[i][j], loop)
         builder.cbranch(builder.icmp_signed("<", following, kc), loop, done)
 
@@ -240,17 +243,16 @@ def microkernel(rows: int, vectors: int, a: str = "packed", b: str = "packed") -
         for i in range(rows):
             tile.append([builder.phi(emit.vector) for _ in range(vectors)])
             for j in range(vectors):
-                tile[i][j].add_incoming(emit.zero, before)
+                tile[i][j].add_incoming(first[i][j], before)
                 tile[i][j].add_incoming(new[i][j], loop)
 
         # ------------------------------------------------------------------ the store: a full tile, or part of one
         full = builder.and_(
             builder.icmp_signed(">=", m, number(rows)), builder.icmp_signed(">=", n, number(vectors * emit.lanes))
         )
-        plain = builder.and_(full, builder.icmp_signed("==", mode, number(0)))
-        only_add = builder.and_(full, builder.icmp_signed("==", mode, number(ACCUMULATE)))
-        places = [emit.at(c_pointer, builder.mul(c_row, number(i))) for i in range(rows)]
-        across = [[emit.at(places[i], number(j * emit.lanes)) for j in range(vectors)] for i in range(rows)]
+        left = builder.and_(mode, number(~CONTINUE))
+        plain = builder.and_(full, builder.icmp_signed("==", left, number(0)))
+        only_add = builder.and_(full, builder.icmp_signed("==", left, number(ACCUMULATE)))
         with builder.if_else(plain) as (then, otherwise):
             with then:
                 for i in range(rows):
@@ -263,6 +265,28 @@ def microkernel(rows: int, vectors: int, a: str = "packed", b: str = "packed") -
                             emit.store(builder.fadd(emit.load(across[i][j]), tile[i][j]), across[i][j])
                 with general:
                     _finish(emit, tile, across, bias, m, n, mode)
+
+    def _start(emit: Emitter, across: Any, m: Any, n: Any, mode: Any) -> Any:
+        """Return what the sums start from: zeros, or what C holds where the tile has a row and a column."""
+        builder, number = emit.builder, lambda value: ir.Constant(n.type, value)
+        before = builder.block
+        goes_on = builder.icmp_signed("!=", builder.and_(mode, number(CONTINUE)), number(0))
+        with builder.if_then(goes_on):
+            masks = [emit.below(n, j * emit.lanes) for j in range(vectors)]
+            none = ir.Constant(emit.mask, None)
+            held = []
+            for i in range(rows):
+                exists = builder.icmp_signed("<", number(i), m)
+                held.append(
+                    [emit.masked_load(across[i][j], builder.select(exists, masks[j], none)) for j in range(vectors)]
+                )
+            loaded = builder.block
+        first = [[builder.phi(emit.vector) for _ in range(vectors)] for _ in range(rows)]
+        for i in range(rows):
+            for j in range(vectors):
+                first[i][j].add_incoming(emit.zero, before)
+                first[i][j].add_incoming(held[i][j], loaded)
+        return first
 
     def _finish(emit: Emitter, tile: Any, across: Any, bias: Any, m: Any, n: Any, mode: Any) -> None:
         """Store the first ``m`` rows and ``n`` columns, with what ``mode`` asks for."""

@@ -1,8 +1,8 @@
 """Two-dimensional convolution and its gradients: matrix products over unfolded windows, or kernels of their own.
 
 Unfolding writes and reads each window once for all filters, so it pays where these are many: a product of K filters
-does K / 4 operations for each byte of the windows. For fewer, a kernel fetches windows straight out of the images, and
-for groups of very few (depthwise) there is nothing to share and each output pixel has a thread.
+does K / 4 operations for each byte of the windows. For fewer, a kernel fetches windows straight out of the images. For
+very few (depthwise, a first layer) most of that kernel's tile would be idle: each output pixel has a thread.
 
 Shapes: N batch, C channels in, K channels out, H W image, R S kernel, OH OW output, G groups.
 
@@ -23,8 +23,9 @@ from minidl.kernels.reference.windows import Pair, Sides
 
 __all__ = ["conv2d", "conv2d_input_grad", "conv2d_weight_grad"]
 
-# Up to how many filters of a group each way is taken: by the bytes that it moves, as said above, not by measurement.
-MOST_DIRECT = 4
+# Up to how many filters of a group each way is taken: by the bytes that it moves, as said above, and by the share of a
+# tile that has work, not by measurement.
+MOST_DIRECT = 8
 MOST_TILED = 32
 # Filters x channels of a group up to which each weight's gradient has a block of its own.
 MOST_WEIGHTS = 16
@@ -127,7 +128,7 @@ def conv2d_input_grad(
     if grad_x.size == 0:
         return grad_x
     offsets = padding[0][0], padding[1][0]
-    if filters <= MOST_DIRECT:
+    if min(filters, channels) <= MOST_DIRECT:
         geometry = (*size, R, S, OH, OW, *stride, *offsets, *dilation)
         input_grad_direct(*plane_grid(N * C, pixels), grad, weight, grad_x, N * C, C, K, *geometry, groups)
         return grad_x
@@ -173,7 +174,7 @@ def conv2d_weight_grad(
         weight_grad_direct(K * depth, SUM_THREADS, x, grad, grad_weight, N, C, K, *geometry, groups)
         return grad_weight
     pointwise = is_pointwise(kernel, stride, padding)
-    total = None
+    total: Any = None
     for part, n in blocks(N, prod((C, R, S, windows)), x.itemsize):
         if pointwise:
             columns = xp.ascontiguousarray(x[part].swapaxes(0, 1))

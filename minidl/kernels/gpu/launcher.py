@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minidl.backend import namespace
-from minidl.errors import ArgumentError, DTypeError, ShapeError
+from minidl.backend import is_array, namespace
+from minidl.errors import ArgumentError, DeviceError, DTypeError, ShapeError
 
 __all__ = ["BLOCK", "Kernel", "Parameter", "countable", "grid", "parameters", "plane_grid", "read"]
 
@@ -31,17 +31,21 @@ MOST_ROWS = 2**16 - 1
 WARP = 32
 
 C_TYPES = {
-    "float": "float32",
-    "double": "float64",
-    "int": "int32",
-    "unsigned": "uint32",
-    "unsigned int": "uint32",
-    "long long": "int64",
-    "unsigned long long": "uint64",
-    "unsigned char": "uint8",
-    "bool": "bool",
+    name: np.dtype(dtype)
+    for name, dtype in (
+        ("float", "float32"),
+        ("double", "float64"),
+        ("int", "int32"),
+        ("unsigned", "uint32"),
+        ("unsigned int", "uint32"),
+        ("long long", "int64"),
+        ("unsigned long long", "uint64"),
+        ("unsigned char", "uint8"),
+        ("bool", "bool"),
+    )
 }
-REALS = {"float32": "float", "float64": "double"}  # what REAL stands for
+REALS = {C_TYPES[name]: name for name in ("float", "double")}  # what REAL stands for
+NULL = np.uint64(0)
 
 
 class Parameter(NamedTuple):
@@ -53,7 +57,7 @@ class Parameter(NamedTuple):
 
     def dtype(self, real: str) -> np.dtype[Any]:
         """Return the element type, where ``REAL`` stands for the C type ``real``."""
-        return np.dtype(C_TYPES[real if self.type == "REAL" else self.type])
+        return C_TYPES[real if self.type == "REAL" else self.type]
 
 
 @functools.cache
@@ -146,48 +150,55 @@ class Kernel:
             If an array has another element type than its parameter.
         ShapeError
             If an array is not C-contiguous.
+        DeviceError
+            If the arrays are on different GPUs.
         """
         if len(args) != len(self.parameters):
             raise ArgumentError(f"kernel {self.name}: {len(args)} arguments for {len(self.parameters)} parameters")
+        given = [(p, a) for p, a in zip(self.parameters, args, strict=True) if p.pointer and a is not None]
         if dtype is None:
-            dtype = next(
-                (
-                    a.dtype
-                    for a, p in zip(args, self.parameters, strict=True)
-                    if p.type == "REAL" and p.pointer and a is not None
-                ),
-                "float32",
-            )
-        real = REALS.get(str(np.dtype(dtype)))
+            dtype = next((a.dtype for p, a in given if p.type == "REAL" and hasattr(a, "dtype")), "float32")
+        real = REALS.get(np.dtype(dtype))
         if real is None:
             raise DTypeError(f"kernel {self.name}: REAL is {dtype}; expected float32 or float64")
-        values = [self._value(p, a, real) for p, a in zip(self.parameters, args, strict=True)]
-        first = next(a for a, p in zip(args, self.parameters, strict=True) if p.pointer and a is not None)
+        for parameter, array in given:
+            self._check(parameter, array, parameter.dtype(real), given[0][1])
+        values = tuple(
+            a if p.pointer and a is not None else NULL if p.pointer else self._number(p, a, p.dtype(real))
+            for p, a in zip(self.parameters, args, strict=True)
+        )
+        first = given[0][1]
         compiled = self._compile(namespace(first), real)
         with first.device:
-            compiled(triple(grid), triple(block), tuple(values), shared_mem=shared)
+            compiled(triple(grid), triple(block), values, shared_mem=shared)
 
-    def _value(self, parameter: Parameter, value: Any, real: str) -> Any:
-        """Return what CuPy has to pass for an argument."""
-        wanted = parameter.dtype(real)
-        where = f"kernel {self.name}, parameter {parameter.name}"
-        if not parameter.pointer:
-            try:
-                return wanted.type(value)
-            except (OverflowError, TypeError, ValueError) as error:
-                raise ArgumentError(f"{where}: {value!r} is no {wanted} ({error})") from None
-        if value is None:
-            return np.uint64(0)  # a null pointer
-        if not hasattr(value, "device") or isinstance(value, np.ndarray):
-            raise DTypeError(f"{where}: expected a CuPy array or None, got {type(value).__name__}")
-        if value.dtype != wanted:
-            raise DTypeError(f"{where}: expected an array of {wanted}, got {value.dtype}; cast it with .astype first")
-        if not value.flags.c_contiguous:
+    def _check(self, parameter: Parameter, array: Any, wanted: np.dtype[Any], first: Any) -> None:
+        """Refuse what the kernel would misread: it sees nothing of an array but an address."""
+        if not is_array(array) or isinstance(array, np.ndarray):
+            problem = f"expected a CuPy array or None, got {type(array).__name__}"
+        elif array.dtype != wanted:
+            problem = f"expected an array of {wanted}, got {array.dtype}; cast it with .astype first"
+        elif not array.flags.c_contiguous:
             raise ShapeError(
-                f"{where}: an array of shape {value.shape} with strides {value.strides} is not C-contiguous; "
-                "copy it with cupy.ascontiguousarray first"
+                f"kernel {self.name}, parameter {parameter.name}: an array of shape {array.shape} with strides "
+                f"{array.strides} is not C-contiguous; copy it with cupy.ascontiguousarray first"
             )
-        return value
+        elif array.device.id != first.device.id:
+            raise DeviceError(
+                f"kernel {self.name}, parameter {parameter.name}: this array is on gpu:{array.device.id}, another on "
+                f"gpu:{first.device.id}; move one with .to"
+            )
+        else:
+            return
+        raise DTypeError(f"kernel {self.name}, parameter {parameter.name}: {problem}")
+
+    def _number(self, parameter: Parameter, value: Any, wanted: np.dtype[Any]) -> Any:
+        """Return a number as the kernel reads it."""
+        try:
+            return wanted.type(value)
+        except (OverflowError, TypeError, ValueError) as error:
+            where = f"kernel {self.name}, parameter {parameter.name}"
+            raise ArgumentError(f"{where}: {value!r} is no {wanted} ({error})") from None
 
     def _compile(self, module: Any, real: str) -> Any:
         """Return CuPy's kernel, in which ``REAL`` is ``real``."""

@@ -54,9 +54,9 @@ def run(name: str, members: Members, grads: Sequence[Any], slots: Sequence[Any],
     if not members.size:
         return
     first, module = members.arrays[0], namespace(members.arrays[0])
-    # whatever the layout of a gradient, it is read in the parameter's order; the list keeps copies until the launch
-    grads = [module.ascontiguousarray(grad, first.dtype) for grad in grads]
     with first.device:
+        # whatever the layout of a gradient, it is read in the parameter's order; the list keeps copies until the launch
+        grads = [module.ascontiguousarray(grad, first.dtype) for grad in grads]
         table = members.table(grads)
         KERNELS[name](
             grid(members.size), BLOCK, table, len(grads), *slots, members.size, *numbers, dtype=first.dtype

@@ -28,7 +28,7 @@ def add_rows(rows: Any, indices: Any, length: int) -> Any:
         return table
     if length > 2**31 - 1:
         return NotImplemented
-    places = xp.remainder(indices.reshape(-1), length).astype("int32")  # (M,)
+    places = xp.remainder(indices.reshape(-1).astype("int64", copy=False), length).astype("int32")  # (M,)
     rows = xp.ascontiguousarray(rows.reshape(-1, D))  # (M, D)
     for start in range(0, len(rows), PORTION):
         part, given = places[start : start + PORTION], rows[start : start + PORTION]

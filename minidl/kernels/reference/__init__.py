@@ -8,6 +8,7 @@ from minidl.kernels.reference.convolution import *
 from minidl.kernels.reference.dropout import *
 from minidl.kernels.reference.elementwise import *
 from minidl.kernels.reference.losses import *
+from minidl.kernels.reference.normalization import *
 from minidl.kernels.reference.pooling import *
 from minidl.kernels.reference.products import *
 from minidl.kernels.reference.random import *

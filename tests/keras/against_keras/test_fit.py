@@ -59,7 +59,7 @@ def compiled(loss: str = "sparse_categorical_crossentropy", units: int = 3, **ho
         ("binary_crossentropy", YES, 1, [lambda k: k.metrics.BinaryAccuracy(threshold=0.4, name="bold"), "accuracy"]),
         ("mse", YES, 1, ["mae", "R2Score", lambda k: k.metrics.RootMeanSquaredError()]),
     ],
-    ids=lambda x: ",".join(map(str, x)) if isinstance(x, list) else None,
+    ids=lambda x: ",".join(getattr(m, "__name__", m) for m in x) if isinstance(x, list) else None,
 )
 def test_metrics_by_the_shapes_of_targets(loss: str, y: np.ndarray, units: int, metrics: list[Any]) -> None:
     make = compiled(loss, units, metrics=metrics, weighted_metrics=[loss])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import mmap
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,7 +18,6 @@ from minidl.kernels.cpu import gemm, pool
 from minidl.kernels.cpu.vectors import ACCUMULATE, COLUMN_BIAS, RELU, ROW_BIAS
 
 RNG = np.random.default_rng(0)
-NR = {"float32": gemm.LINE // 4, "float64": gemm.LINE // 8}
 LAYOUTS = ("C", "F", "reversed", "gaps", "broadcast")
 
 
@@ -24,7 +25,9 @@ LAYOUTS = ("C", "F", "reversed", "gaps", "broadcast")
 def _threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     before = minidl.get_num_threads()
     monkeypatch.setattr(gemm, "LEAST_FLOPS", 1)  # small ones in parts too
+    gemm.plan.cache_clear()
     yield
+    gemm.plan.cache_clear()
     minidl.set_num_threads(before)
 
 
@@ -93,24 +96,49 @@ def test_random_configurations(data: st.DataObject) -> None:
     assert (gemm.affine(x, y, bias, relu=True) == np.maximum(plain, 0)).all()
 
 
-@pytest.mark.parametrize("blocks", [(64, 14, 32), (4096, 1000, 4096)])
-def test_blocks_change_nothing_but_rounding(monkeypatch: pytest.MonkeyPatch, blocks: tuple[int, int, int]) -> None:
-    monkeypatch.setattr(gemm, "STEPS_BYTES", blocks[0])
-    monkeypatch.setattr(gemm, "MC", blocks[1])
-    monkeypatch.setattr(gemm, "NC", blocks[2])
+@pytest.mark.parametrize(
+    "constants",
+    [
+        {"STEPS_BYTES": 64, "PANELS": 1},
+        {"STEPS_BYTES": 4096, "PANELS": 100},
+        {"FEW": 0, "TURNED": 0, "MANY_PANELS": 0},  # both factors packed
+        {"FEW": 1000, "TURNED": 100, "MANY_PANELS": 1000, "PAGES": 1},  # neither
+    ],
+)
+def test_blocks_change_nothing_but_rounding(monkeypatch: pytest.MonkeyPatch, constants: dict[str, int]) -> None:
+    for name, value in constants.items():
+        monkeypatch.setattr(gemm, name, value)
     for dtype in ("float32", "float64"):
-        x, y, bias = (RNG.standard_normal(shape).astype(dtype) for shape in ((75, 203), (203, 130), (130,)))
-        agrees(gemm.affine(x, y, bias), x, y, bias)
+        for layout in LAYOUTS:
+            x, y = laid_out((75, 203), dtype, layout), laid_out((203, 130), dtype, layout)
+            bias = RNG.standard_normal(130).astype(dtype)
+            agrees(gemm.affine(x, y, bias), x, y, bias)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_threads_change_no_bit(dtype: str) -> None:
-    x, y = RNG.standard_normal((150, 700)).astype(dtype), RNG.standard_normal((700, 170)).astype(dtype)
-    results = []
-    for count in (1, 2, 3, 5):
-        minidl.set_num_threads(count)
-        results.append(gemm.matmul(x, y))
-    assert all(result.tobytes() == results[0].tobytes() for result in results)
+    for rows in (150, 20):
+        x, y = RNG.standard_normal((rows, 700)).astype(dtype), RNG.standard_normal((700, 170)).astype(dtype)
+        for right in (y, np.asfortranarray(y)):
+            results = []
+            for count in (1, 2, 3, 5):
+                minidl.set_num_threads(count)
+                results.append(gemm.matmul(x, right))
+            assert all(result.tobytes() == results[0].tobytes() for result in results)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("sizes", [(9, 1300, 70), (30, 9000, 33), (50, 1300, 70), (75, 1300, 70)])
+def test_layouts_change_no_bit(sizes: tuple[int, int, int], dtype: str) -> None:
+    """Which factor is packed, and how many steps at once, depends on strides; the order of the sums does not."""
+    M, K, N = sizes
+    x, y = RNG.standard_normal((M, K)).astype(dtype), RNG.standard_normal((K, N)).astype(dtype)
+    wide = np.ones((K, 3000), dtype)
+    wide[:, 5 : N + 5] = y
+    want = gemm.matmul(x, y).tobytes()
+    for left in (x, np.asfortranarray(x)):
+        for right in (y, np.asfortranarray(y), wide[:, 5 : N + 5]):
+            assert gemm.matmul(left, right).tobytes() == want
 
 
 @pytest.mark.parametrize(
@@ -144,6 +172,13 @@ def test_fields_of_records_and_other_odd_strides() -> None:
     agrees(gemm.matmul(x, x.T), x, x.T)
 
 
+def between(a: np.ndarray, margin: int = 64) -> np.ndarray:
+    """Return a contiguous copy with nan before and behind it."""
+    memory = np.full(a.size + 2 * margin, np.nan, a.dtype)
+    memory[margin:-margin] = a.ravel()
+    return memory[margin:-margin].reshape(a.shape)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("sizes", [(1, 1, 1), (5, 7, 3), (14, 16, 32), (15, 17, 33), (60, 300, 70), (2, 500, 100)])
 def test_nothing_outside_is_touched(sizes: tuple[int, int, int], dtype: str) -> None:
@@ -157,13 +192,37 @@ def test_nothing_outside_is_touched(sizes: tuple[int, int, int], dtype: str) -> 
     inner, other = x[margin:-margin].reshape(M, K), y[margin:-margin].reshape(K, N)
     for count in (1, 2):
         minidl.set_num_threads(count)
-        for left, right in ((inner, other), (inner.T.copy().T, other.T.copy().T)):
+        for left, right in ((inner, other), (between(inner.T).T, between(other.T).T)):
             out = memory[margin:-margin].reshape(M, N)
             out[...] = poison
-            gemm.product(left, right, out, gemm.ONE, gemm.ONE, 0, out)
+            gemm.product(left, right, out)
             agrees(out, left, right)
             assert (memory[:margin] == poison).all()
             assert (memory[-margin:] == poison).all()
+
+
+def before_a_guard(a: np.ndarray) -> np.ndarray:
+    """Return a contiguous copy whose last element is the last before a page that can't be read."""
+    pages = -(-a.nbytes // mmap.PAGESIZE)
+    memory = np.frombuffer(mmap.mmap(-1, (pages + 1) * mmap.PAGESIZE), np.uint8)
+    end = pages * mmap.PAGESIZE
+    protect = ctypes.CDLL(None, use_errno=True).mprotect
+    protect.argtypes = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int
+    assert protect(memory.ctypes.data + end, mmap.PAGESIZE, 0) == 0
+    copy = memory[end - a.nbytes : end].view(a.dtype).reshape(a.shape)
+    copy[...] = a
+    return copy
+
+
+@pytest.mark.skipif(not hasattr(mmap, "PROT_READ"), reason="mprotect is POSIX")
+@pytest.mark.parametrize("sizes", [(5, 7, 3), (9, 40, 17), (20, 31, 50), (70, 50, 67), (20, 70, 90)])
+def test_nothing_beyond_the_end_is_read(sizes: tuple[int, int, int]) -> None:
+    """Who does is killed."""
+    M, K, N = sizes
+    x, y, bias = (RNG.standard_normal(shape).astype("f4") for shape in ((M, K), (K, N), (N,)))
+    for left in (before_a_guard(x), before_a_guard(x.T).T):
+        for right in (before_a_guard(y), before_a_guard(y.T).T):
+            agrees(gemm.affine(left, right, before_a_guard(bias)), x, y, bias)
 
 
 def test_parts_write_only_their_own_outputs() -> None:
@@ -187,9 +246,19 @@ def test_parts_write_only_their_own_outputs() -> None:
 
 def test_modes_of_the_store() -> None:
     assert len({ACCUMULATE, ROW_BIAS, COLUMN_BIAS, RELU}) == 4
-    x, y, out = np.ones((3, 4), "f4"), np.ones((4, 5), "f4"), np.full((3, 5), 10, "f4")
-    gemm.product(x, y, out, gemm.ONE, gemm.ONE, ROW_BIAS, np.arange(3, dtype="f4"))
-    assert (out == 4 + np.arange(3)[:, None]).all()
+    rows = 3 * gemm.MR + 1
+    x, y, out = np.ones((rows, 4), "f4"), np.ones((4, 5), "f4"), np.full((rows, 5), 10, "f4")
+    gemm.product(x, y, out, mode=ROW_BIAS, bias=np.arange(rows, dtype="f4"))
+    assert (out == 4 + np.arange(rows)[:, None]).all()
+
+
+@pytest.mark.parametrize("rows", [1, 20, 50])
+def test_a_transposed_weight_has_its_bias_and_relu(rows: int) -> None:
+    x, weight, bias = (RNG.standard_normal(shape).astype("f4") for shape in ((rows, 300), (90, 300), (90,)))
+    plain = gemm.affine(x, weight.T, bias)
+    agrees(plain, x, weight.T, bias)
+    assert plain.flags.c_contiguous
+    assert (gemm.affine(x, weight.T, bias, relu=True) == np.maximum(plain, 0)).all()
 
 
 def test_large_products_of_the_engine_run_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,5 +281,7 @@ def test_large_products_of_the_engine_run_compiled(monkeypatch: pytest.MonkeyPat
 def test_small_or_mixed_products_are_numpys() -> None:
     assert not kernels.large_product(np.ones((32, 128), "f4"), np.ones((128, 10), "f4"))
     assert not kernels.large_product(np.ones((1, 4096), "f4"), np.ones((4096, 4096), "f4"))
+    assert not kernels.large_product(np.ones((4096, 4096), "f4"), np.ones((4096, 1), "f4"))
     assert not kernels.large_product(np.ones((256, 256), "f4"), np.ones((256, 256), "f8"))
+    assert kernels.large_product(np.ones((2, 1024), "f4"), np.ones((1024, 1024), "f4"))
     assert kernels.large_product(np.ones((256, 256), "f4"), np.ones((256, 256), "f4"))

@@ -11,17 +11,15 @@ import pytest
 from minidl.kernels.cpu import vectors
 from minidl.kernels.cpu.compiler import VECTOR_BYTES, helper
 from minidl.kernels.cpu.packing import pack
-from minidl.kernels.cpu.vectors import ACCUMULATE, COLUMN_BIAS, RELU, ROW_BIAS, microkernel
+from minidl.kernels.cpu.vectors import ACCUMULATE, COLUMN_BIAS, CONTINUE, RELU, ROW_BIAS, microkernel
 
 RNG = np.random.default_rng(0)
 ROWS, VECTORS, DEPTH = 3, 2, 7
-TABLE = np.array([5, 40, 11, 90, 33, 60, 2, 77, 1], np.int64)
 
 packed = microkernel(ROWS, VECTORS)
 rows_packed = microkernel(ROWS, VECTORS, a="rows")
-table_packed = microkernel(ROWS, VECTORS, a="table")
+strided_packed = microkernel(ROWS, VECTORS, a="strided")
 packed_rows = microkernel(ROWS, VECTORS, b="rows")
-table_table = microkernel(ROWS, VECTORS, a="table", b="table")
 
 
 @helper
@@ -35,18 +33,13 @@ def run_rows_packed(kc, a, a_at, row, b, b_at, c, c_at, c_row, m, n, mode, bias,
 
 
 @helper
-def run_table_packed(kc, a, a_at, t, t_at, b, b_at, c, c_at, c_row, m, n, mode, bias, bias_at):  # type: ignore[no-untyped-def]
-    table_packed(kc, a, a_at, t, t_at, b, b_at, c, c_at, c_row, m, n, mode, bias, bias_at)
+def run_strided_packed(kc, a, a_at, row, step, b, b_at, c, c_at, c_row, m, n, mode, bias, bias_at):  # type: ignore[no-untyped-def]
+    strided_packed(kc, a, a_at, row, step, b, b_at, c, c_at, c_row, m, n, mode, bias, bias_at)
 
 
 @helper
 def run_packed_rows(kc, a, a_at, b, b_at, row, c, c_at, c_row, m, n, mode, bias, bias_at):  # type: ignore[no-untyped-def]
     packed_rows(kc, a, a_at, b, b_at, row, c, c_at, c_row, m, n, mode, bias, bias_at)
-
-
-@helper
-def run_table_table(kc, a, a_at, t, t_at, b, b_at, c, c_at, c_row, m, n, mode, bias, bias_at):  # type: ignore[no-untyped-def]
-    table_table(kc, a, a_at, t, t_at, b, b_at, t, t_at + 1, c, c_at, c_row, m, n, mode, bias, bias_at)
 
 
 def columns(dtype: Any) -> int:
@@ -66,7 +59,7 @@ def check(run: Any, arguments: Any, a: np.ndarray, b: np.ndarray, m: int, n: int
     want = c.copy()
     tile = a @ b  # (ROWS, NR)
     inside = want[1 : ROWS + 1, 2 : NR + 2]
-    if mode & ACCUMULATE:
+    if mode & (ACCUMULATE | CONTINUE):
         tile = tile + inside
     if mode & ROW_BIAS:
         tile = tile + bias[2 : ROWS + 2, None]
@@ -88,6 +81,7 @@ def test_every_mode_and_part_of_a_tile(dtype: str) -> None:
     a, b = memory(dtype), memory(dtype)
     A, B = a[4 : 4 + DEPTH * ROWS].reshape(DEPTH, ROWS).T, b[9 : 9 + DEPTH * NR].reshape(DEPTH, NR)
     modes = [sum(flags) for size in range(5) for flags in itertools.combinations((1, 2, 4, 8), size)]
+    modes += [CONTINUE | mode for mode in modes if not mode & ACCUMULATE]
     for mode in modes:
         for m, n in ((ROWS, NR), (ROWS + 5, NR + 5), (1, NR), (ROWS, 1), (2, NR // 2 + 1), (0, 3), (3, 0)):
             check(run_packed, (DEPTH, a, 4, b, 9), A, B, min(m, ROWS), min(n, NR), mode)
@@ -98,14 +92,33 @@ def test_every_layout(dtype: str) -> None:
     NR = columns(dtype)
     a, b = memory(dtype), memory(dtype)
     packed_a, packed_b = a[4 : 4 + DEPTH * ROWS].reshape(DEPTH, ROWS).T, b[9 : 9 + DEPTH * NR].reshape(DEPTH, NR)
-    table_a = np.stack([a[4 + first : 4 + first + DEPTH] for first in TABLE[1 : 1 + ROWS]])
-    table_b = np.stack([b[9 + first : 9 + first + NR] for first in TABLE[2 : 2 + DEPTH]])
     rows_a, rows_b = a[4 : 4 + 50 * ROWS].reshape(ROWS, 50)[:, :DEPTH], b[9 : 9 + 100 * DEPTH].reshape(DEPTH, 100)
     for m, n, mode in ((ROWS, NR, 0), (2, NR - 1, ACCUMULATE)):
         check(run_rows_packed, (DEPTH, a, 4, 50, b, 9), rows_a, packed_b, m, n, mode)
-        check(run_table_packed, (DEPTH, a, 4, TABLE, 1, b, 9), table_a, packed_b, m, n, mode)
+        check(run_strided_packed, (DEPTH, a, 4, 50, 1, b, 9), rows_a, packed_b, m, n, mode)
+        check(run_strided_packed, (DEPTH, a, 4, 1, ROWS, b, 9), packed_a, packed_b, m, n, mode)
+        check(run_strided_packed, (DEPTH, a, 4 + 50 * (ROWS - 1), -50, 1, b, 9), rows_a[::-1], packed_b, m, n, mode)
         check(run_packed_rows, (DEPTH, a, 4, b, 9, 100), packed_a, rows_b[:, :NR], m, n, mode)
-        check(run_table_table, (DEPTH, a, 4, TABLE, 1, b, 9), table_a, table_b, m, n, mode)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_sum_that_continues_has_the_bits_of_one_in_one_go(dtype: str) -> None:
+    NR = columns(dtype)
+    a, b = memory(dtype), memory(dtype)
+    whole, parts = np.zeros((ROWS, NR), dtype), np.zeros((ROWS, NR), dtype)
+    run_packed(40, a, 0, b, 0, whole.reshape(-1), 0, NR, ROWS, NR, 0, a, 0)
+    for first, last, mode in ((0, 7, 0), (7, 8, CONTINUE), (8, 40, CONTINUE)):
+        at = first * ROWS, first * NR
+        run_packed(last - first, a, at[0], b, at[1], parts.reshape(-1), 0, NR, ROWS, NR, mode, a, 0)
+    assert parts.tobytes() == whole.tobytes()
+
+
+def test_rows_that_are_not_there_are_not_read() -> None:
+    """Rows a page and more apart: beyond the last one is memory that the process hasn't got."""
+    a, b, c = np.ones((2, 4), "f4"), np.ones(4 * columns("f4"), "f4"), np.zeros((ROWS, columns("f4")), "f4")
+    run_strided_packed(4, a.reshape(-1), 0, 2**50, 1, b, 0, c.reshape(-1), 0, columns("f4"), 1, columns("f4"), 0, a, 0)
+    assert (c[0] == 4).all()
+    assert (c[1:] == 0).all()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

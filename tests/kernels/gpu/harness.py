@@ -12,7 +12,7 @@ import pytest
 
 from minidl.backend.devices import cupy
 from minidl.kernels.gpu import convolution, launcher
-from tests.cuda_on_cpu.executor import BARRIERS, thread_order, without_comments
+from tests.cuda_on_cpu.executor import BARRIERS, kernels_of, thread_order, without_comments
 
 RNG = np.random.default_rng(0)
 TOLERANCE = {"float32": 2e-4, "float64": 1e-11}
@@ -67,22 +67,20 @@ def launches(descending: bool, few: bool) -> Iterator[None]:
 
 @contextlib.contextmanager
 def planted(fault: Fault) -> Iterator[None]:
-    """Change a kernel's text where minidl reads it; each kernel is compiled anew."""
+    """Compile a kernel from a changed text, or all of its file if it is a function of theirs that changes."""
     file, name = fault.kernel.split(":")
-    read = launcher.read
+    source = change(launcher.read(file), name, fault.old, fault.new)
+    concerned = {name} & set(kernels_of(source)) or set(kernels_of(source))
+    compile_unchanged = launcher.Kernel._compile
 
-    def changed(wanted: str) -> str:
-        source = read(wanted)
-        return change(source, name, fault.old, fault.new) if wanted == file else source
+    def compile_changed(kernel: launcher.Kernel, module: Any, real: str) -> Any:
+        if kernel.file != file or kernel.name not in concerned:
+            return compile_unchanged(kernel, module, real)
+        return module.RawKernel(alone(source, kernel.name), kernel.name, options=(f"-DREAL={real}",))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(launcher, "read", changed)
-        patch.setattr(launcher.Kernel, "_compile", compile_anew)
+        patch.setattr(launcher.Kernel, "_compile", compile_changed)
         yield
-
-
-def compile_anew(kernel: launcher.Kernel, module: Any, real: str) -> Any:
-    return module.RawKernel(launcher.read(kernel.file), kernel.name, options=(f"-DREAL={real}",))
 
 
 def change(source: str, name: str, old: str, new: str) -> str:
@@ -90,6 +88,15 @@ def change(source: str, name: str, old: str, new: str) -> str:
     start, end = span(source, name)
     assert old in source[start:end], f"{name} has no {old!r}"
     return source[:start] + source[start:end].replace(old, new, 1) + source[end:]
+
+
+def alone(source: str, name: str) -> str:
+    """Leave the other kernels of a source away: there is less to compile."""
+    for other in kernels_of(source):
+        if other != name:
+            _, end = span(source, other)
+            source = source[: source.rindex('extern "C"', 0, end)] + source[end:]
+    return source
 
 
 def span(source: str, name: str) -> tuple[int, int]:

@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from minidl.backend.devices import cupy
 from minidl.kernels import reference
 from minidl.kernels.gpu import dropout
 from minidl.kernels.gpu.launcher import Kernel
 from minidl.kernels.reference.dropout import random_words
+from tests.kernels.gpu.harness import Fault, few_blocks
 
 ONES = 2**64 - 1
 #: Random123's own test vectors (``kat_vectors``, philox4x32 with 10 rounds): key, lower and upper counter, words.
@@ -62,3 +64,43 @@ def test_nan_and_inf_that_are_dropped(xp: Any) -> None:
     with np.errstate(invalid="ignore"):
         wanted = reference.dropout(x, 0.5, 0, 0)
     np.testing.assert_array_equal(dropout.dropout(xp.asarray(x), 0.5, 0, 0).get(), wanted)
+
+
+def check_words() -> None:
+    with few_blocks():
+        assert words_of(cupy(), 700, 2**33 + 1, 5, 7) == random_words(np, 700, 2**33 + 1, 5, 7).tolist()
+
+
+def check_dropped() -> None:
+    x = np.random.default_rng(0).standard_normal(2051)
+    with few_blocks():
+        np.testing.assert_allclose(dropout.dropout(cupy().asarray(x), 0.5, 1, 9).get(), reference.dropout(x, 0.5, 1, 9))
+
+
+FAULTS = [
+    Fault(f"dropout.cu:{kernel}", old, new, check)
+    for kernel, check, changes in (
+        (
+            "random_words",
+            check_words,
+            [
+                ("i < counters", "i <= counters"),
+                ("offset + i", "offset"),
+                ("k < 4", "k < 3"),
+                ("stream, seed", "0, seed"),
+            ],
+        ),
+        (
+            "dropout",
+            check_dropped,
+            [
+                ("4 * i < size", "4 * i + 3 < size"),
+                ("at < size", "at <= size"),
+                ("found.of[k] < threshold", "found.of[0] < threshold"),
+                ("(REAL)0 : scale", "(REAL)0 : (REAL)1"),
+                ("offset + i", "offset"),
+            ],
+        ),
+    )
+    for old, new in changes
+]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from minidl.backend.devices import cupy
 from minidl.kernels import reference
 from minidl.kernels.gpu import losses
+from tests.kernels.gpu.harness import Fault, few_blocks
 
 RNG = np.random.default_rng(0)
 TOLERANCE = {"f4": 2e-6, "f8": 1e-14}
@@ -34,15 +37,19 @@ def same(found: Any, wanted: Any, dtype: str) -> None:
     np.testing.assert_allclose(found.get(), wanted, rtol=TOLERANCE[dtype] * 10, atol=TOLERANCE[dtype])
 
 
-@pytest.mark.parametrize("dtype", ["f4", "f8"])
-@pytest.mark.parametrize(("shape", "axis"), SHAPES)
-@pytest.mark.parametrize(("function", "rule"), PAIRS)
-def test_softmax(xp: Any, function: str, rule: str, shape: Any, axis: int, dtype: str) -> None:
+def check_softmax(xp: Any, function: str, rule: str, shape: Any, axis: int, dtype: str) -> None:
     x = (RNG.standard_normal(shape[::-1]) * 3).astype(dtype).T  # not C-contiguous
     y = getattr(reference, function)(x, axis)
     same(getattr(losses, function)(xp.asarray(x), axis), y, dtype)
     grad = RNG.standard_normal(shape).astype(dtype)
     same(getattr(losses, rule)(xp.asarray(grad), xp.asarray(y), axis), getattr(reference, rule)(grad, y, axis), dtype)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize(("shape", "axis"), SHAPES)
+@pytest.mark.parametrize(("function", "rule"), PAIRS)
+def test_softmax(xp: Any, function: str, rule: str, shape: Any, axis: int, dtype: str) -> None:
+    check_softmax(xp, function, rule, shape, axis, dtype)
 
 
 @pytest.mark.parametrize("classes", [4, 80])
@@ -115,3 +122,104 @@ def test_labels_that_are_no_class(xp: Any, classes: int, module: Any) -> None:
     assert found.get()[1:3].tolist() == [0, 0] == shares.get()[1:3].tolist()
     assert not gradient.get()[1:3].any()
     assert np.isfinite(gradient.get()).all()
+
+
+def check_axis(*shapes: Any) -> None:
+    """Check both functions along axis 1, in several rounds of a small grid."""
+    with few_blocks():
+        for shape in shapes:
+            for function, rule in PAIRS:
+                check_softmax(cupy(), function, rule, shape, 1, "f8")
+
+
+def check_labels(*shapes: Any) -> None:
+    with few_blocks():
+        for shape in shapes:
+            check_cross_entropy(cupy(), shape, "f8", True, True, 0.3)
+            check_cross_entropy(cupy(), shape, "f8", False, False, 0.0)
+            check_cross_entropy(cupy(), shape, "f8", True, False, 0.0, graded=False)
+
+
+LINES = (700, 3), (3, 4, 5)
+ROWS = (29, 101), (5, 64)
+FAULTS = [
+    Fault(f"softmax.cu:{kernel}", old, new, functools.partial(check, *shapes))
+    for kernel, check, shapes, changes in (
+        (
+            "softmax_lines",
+            check_axis,
+            LINES,
+            [
+                ("line < lines", "line <= lines"),
+                ("c * inner] - top);", "c * inner]);"),
+                ("line % inner", "0"),
+                ("line / inner", "line"),
+                ("z - log_total", "z"),
+            ],
+        ),
+        (
+            "softmax_rows",
+            check_axis,
+            ROWS,
+            [
+                ("row < rows", "row <= rows"),
+                ("threadIdx.x % 32", "threadIdx.x % 31"),
+                ("total = warp_sum(total);", ""),
+                ("top = warp_max(top);", ""),
+                ("row += warps", "row += warps + 1"),
+                ("exp(z) / total", "exp(z)"),
+            ],
+        ),
+        (
+            "softmax_grad_lines",
+            check_axis,
+            LINES,
+            [
+                ("line < lines", "line < lines - 1"),
+                ("c < classes", "c <= classes"),
+                ("c * inner", "c"),
+                ("logarithm ? grad[at] : ", ""),
+                ("- exp(y[at]) * total", "- total"),
+            ],
+        ),
+        (
+            "softmax_grad_rows",
+            check_axis,
+            ROWS,
+            [
+                ("row < rows", "row <= rows"),
+                ("c < classes", "c < classes - 1"),
+                ("total = warp_sum(total);", ""),
+                ("grad[at] - total", "grad[at] + total"),
+            ],
+        ),
+        (
+            "cross_entropy_lines",
+            check_labels,
+            LINES,
+            [
+                ("line < lines", "line <= lines"),
+                ("c < classes", "c <= classes"),
+                ("of.label * inner", "of.label"),
+                ("weights += w;", ""),
+                ("smooth += w *", "smooth +="),
+                ("of.own + of.each * weights", "of.own"),
+            ],
+        ),
+        (
+            "cross_entropy_rows",
+            check_labels,
+            ROWS,
+            [
+                ("row < rows", "row <= rows"),
+                ("lane == 0", "lane == 1 && row % 2"),
+                ("total = warp_sum(total);", ""),
+                ("smooth = warp_sum(smooth);", ""),
+                ("weights = warp_sum(weights);", ""),
+                ("total += exp(of_x[c] - top)", "total += exp(of_x[c])"),
+                ("weight ? weight[c] : (REAL)1, c)", "(REAL)1, c)"),
+            ],
+        ),
+    )
+    for old, new in changes
+]

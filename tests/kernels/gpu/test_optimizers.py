@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import minidl
 from minidl.kernels.gpu import optimizers
 from minidl.optim import SGD, Adam
+from tests.kernels.gpu.harness import Fault, few_blocks
 from tests.kernels.optimizer_settings import SETTINGS, SHAPES
 
 STEPS = 4
@@ -91,3 +93,64 @@ def test_neighbours_stay(xp: Any) -> None:
     members = optimizers.Members([whole[1:4], whole[5:8]])
     optimizers.sgd(members, [xp.ones(3, "f4")] * 2, [], (1.0, 0.0, 1.0, 0.5, 0.0, 0.0, 0.0, 0.0))
     assert whole.get().tolist() == [1, 0.5, 0.5, 0.5, 1, 0.5, 0.5, 0.5, 1]
+
+
+def check_rules(*names: str) -> None:
+    with few_blocks():
+        for name in names:
+            check(*SETTINGS[name], "f8", shapes=[(3,), (0,), (700,), (2, 3)])
+
+
+FAULTS = [
+    Fault(f"optimizers.cu:{kernel}", old, new, functools.partial(check_rules, *names))
+    for kernel, names, changes in (
+        (
+            "adam",
+            ("amsgrad", "keras adam", "uphill"),
+            [
+                ("EACH(i, size)", "EACH(i, size - 1)"),
+                ("EACH(i, size)", "EACH(i, size + 1)"),
+                ("v > highest[i]", "v < highest[i]"),
+                ("* rest1", "* rest2"),
+                ("p * shrink", "p"),
+                ("mean[i] = m;", ""),
+                ("gradient(of, sign, decay)", "of.g"),
+            ],
+        ),
+        (
+            "sgd",
+            ("sgd", "dampening", "nesterov"),
+            [
+                ("EACH(i, size)", "EACH(i, size - 1)"),
+                ("step * add", "step"),
+                ("keep != 0", "keep == 0"),
+                ("velocity[i] = speed;", ""),
+                ("nesterov != 0", "nesterov == 0"),
+            ],
+        ),
+        (
+            "keras_sgd",
+            ("keras sgd", "keras momentum", "keras nesterov"),
+            [
+                ("EACH(i, size)", "EACH(i, size - 1)"),
+                ("p * shrink", "p"),
+                ("step + speed * momentum", "step + speed"),
+                ("velocity[i] = speed;", ""),
+            ],
+        ),
+        (
+            "rmsprop",
+            ("rmsprop uphill", "centered momentum", "keras rmsprop momentum"),
+            [
+                ("EACH(i, size)", "EACH(i, size - 1)"),
+                ("v -= m * m;", ""),
+                ("if (rate_first)", "if (!rate_first)"),
+                ("v += inner;", ""),
+                ("velocity[i] = step;", ""),
+                ("mean[i] = m;", ""),
+                ("* alpha", ""),
+            ],
+        ),
+    )
+    for old, new in changes
+]

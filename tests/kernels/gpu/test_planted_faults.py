@@ -2,41 +2,41 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
-from pathlib import Path
+import contextlib
 
 import pytest
 
 from minidl.kernels.gpu import launcher
 from tests.cuda_on_cpu.executor import KernelError, kernels_of, thread_order
-from tests.kernels import gpu
-from tests.kernels.gpu.harness import Fault, has_barrier, planted
+from tests.kernels.gpu.faults import collect
+from tests.kernels.gpu.harness import Fault, change, has_barrier, planted
 
 LEAST = 3  # faults of each kernel
-
-
-def collect() -> list[Fault]:
-    """Return the faults of all test files of this folder."""
-    faults: list[Fault] = []
-    for module in pkgutil.iter_modules([str(Path(gpu.__file__).parent)]):
-        if module.name.startswith("test_") and module.name != Path(__file__).stem:
-            faults += getattr(importlib.import_module(f"{gpu.__name__}.{module.name}"), "FAULTS", [])
-    return faults
-
-
 FAULTS = collect()
 
 
 @pytest.mark.parametrize(
     "fault", FAULTS, ids=[f"{f.kernel.split(':')[1]}: {f.old} -> {f.new or 'nothing'}" for f in FAULTS]
 )
-@pytest.mark.parametrize("descending", [False, True])
-def test_a_fault_is_noticed(fault: Fault, descending: bool, request: pytest.FixtureRequest) -> None:
+def test_a_fault_is_noticed(fault: Fault, request: pytest.FixtureRequest) -> None:
     if request.config.getoption("device") == "gpu":
         pytest.skip("a fault on a GPU may corrupt its memory: they are planted on the CPU")
-    with planted(fault), thread_order(descending), pytest.raises((AssertionError, KernelError)):
-        fault.check()
+    noticed = []
+    for descending in (False, True):  # a barrier that lacks may not matter in one of the two
+        with planted(fault), thread_order(descending), contextlib.suppress(AssertionError, KernelError):
+            fault.check()
+            continue
+        noticed.append(descending)
+        break
+    assert noticed
+
+
+def test_every_fault_changes_its_kernel() -> None:
+    """A text that is gone from a kernel would otherwise pass for a fault that was noticed."""
+    for fault in FAULTS:
+        file, name = fault.kernel.split(":")
+        source = launcher.read(file)
+        assert change(source, name, fault.old, fault.new) != source
 
 
 def test_every_kernel_has_faults() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from minidl.backend.devices import cupy
 from minidl.kernels import reference
 from minidl.kernels.gpu import recurrent
+from tests.kernels.gpu.harness import Fault, few_blocks
 
 BLOCKS = {"lstm": 4, "gru": 3, "tanh": 1, "relu": 1}
 NAMES = "states", "cells", "gates", "grad_gates", "grad_h", "grad_c"
@@ -95,3 +98,86 @@ def test_what_is_given_stays_as_it_was(xp: Any) -> None:
     given = [xp.ones(shape, "f4") for shape in ((T, N, U), (N, U), (N, U), (4 * U, U))]
     recurrent.recurrent_backward(*given, states, cells, gates, None, False, "lstm")
     assert all((a.get() == 1).all() for a in given)
+
+
+def check_cell(cell: str) -> None:
+    """Check what a fault in a cell's kernels must show in: masked steps, both directions, several blocks and rounds."""
+    with few_blocks():
+        check(cupy(), cell, (3, 19, 2, 29), "f8", masked=True)
+        check(cupy(), cell, (2, 2, 2, 3), "f8", reverse=True)
+
+
+FAULTS = [
+    Fault(f"recurrent.cu:{kernel}", old, new, functools.partial(check_cell, cell))
+    for kernel, cell, changes in (
+        (
+            "lstm_step",
+            "lstm",
+            [
+                ("EACH(at, size)", "EACH(at, size + 1)"),
+                ("+ z[0]", "+ z[U]"),
+                ("bias[3 * U + u]", "bias[2 * U + u]"),
+                ("mask[(long long)t * batch + n]", "mask[n]"),
+                ("present ? c : c_before[at]", "c"),
+                ("row[0] = i", "row[0] = f"),
+            ],
+        ),
+        (
+            "lstm_step_grad",
+            "lstm",
+            [
+                ("EACH(at, size)", "EACH(at, size - 1)"),
+                ("grad[block * U] = 0", "grad[block * U] = grad[block * U]"),
+                ("block < 4", "block < 3"),
+                ("direct[at] = of_h;", ""),
+                ("of_c * f", "of_c"),
+                ("tanh_c * tanh_c", "tanh_c"),
+                ("c_before[at] * f", "c_after[at] * f"),
+            ],
+        ),
+        (
+            "gru_step",
+            "gru",
+            [
+                ("EACH(at, size)", "EACH(at, size + 1)"),
+                ("bias[3 * U + u]", "bias[u]"),
+                ("r * n_of_h", "n_of_h"),
+                ("n * 3 * U", "n * 4 * U"),
+                ("t * 4 * size", "t * 3 * size"),
+            ],
+        ),
+        (
+            "gru_step_grad",
+            "gru",
+            [
+                ("EACH(at, size)", "EACH(at, size - 1)"),
+                ("of_h[U] = grad_z", "grad_z"),
+                ("passed = total * z", "passed = total"),
+                ("passed = total;", "passed = 0;"),
+                ("grad_n * r;", "grad_n;"),
+            ],
+        ),
+        (
+            "rnn_step",
+            "relu",
+            [
+                ("EACH(at, size)", "EACH(at, size - 1)"),
+                ("at % U", "at / U"),
+                ("z < 0", "z < 1"),
+                (": h_before[at]", ": h"),
+            ],
+        ),
+        (
+            "rnn_step_grad",
+            "tanh",
+            [
+                ("EACH(at, size)", "EACH(at, size - 1)"),
+                ("1 - h * h", "1 - h"),
+                ("present ? grad : (REAL)0", "grad"),
+                ("present ? (REAL)0 : total", "0"),
+                ("+ direct[at]", ""),
+            ],
+        ),
+    )
+    for old, new in changes
+]

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from minidl.backend.devices import cupy
 from minidl.kernels import reference
 from minidl.kernels.gpu import scatter
+from tests.kernels.gpu.harness import Fault, few_blocks
 
 RNG = np.random.default_rng(0)
 
@@ -35,6 +37,9 @@ def test_shapes(xp: Any, shape: Any, columns: int, length: int, dtype: str) -> N
 @pytest.mark.parametrize("of", ["i4", "u1", "i8"])
 def test_indices_of_any_integers(xp: Any, of: str) -> None:
     check(xp, (40,), 2, 9, of=of)
+    check(xp, (40,), 2, 300, of="u2" if of == "u1" else of)
+    table = scatter.add_rows(xp.ones((2, 1), "f4"), xp.asarray(np.array([255, 3], "u1")), 300)
+    assert table.get().ravel().nonzero()[0].tolist() == [3, 255]
 
 
 @pytest.mark.parametrize("portion", [1, 3, 40, 41])
@@ -57,3 +62,38 @@ def test_indices_out_of_range_wrap_around(xp: Any) -> None:
     """As they do where they are looked up: nobody checks them, because that would be to wait for the GPU."""
     table = scatter.add_rows(xp.ones((3, 1), "f4"), xp.asarray(np.array([-1, 4, 3])), 4)
     assert table.get().ravel().tolist() == [1, 0, 0, 2]
+
+
+def check_rounds() -> None:
+    with few_blocks():
+        check(cupy(), (300,), 7, 9)
+        check(cupy(), (130,), 1, 3, "f8")
+
+
+FAULTS = [
+    Fault(f"scatter.cu:{kernel}", old, new, check_rounds)
+    for kernel, changes in (
+        (
+            "sort_indices",
+            [
+                ("m < count", "m <= count"),
+                ("k < count", "k < count - 1"),
+                ("k < m", "k > m"),
+                ("other == own && k < m", "k < m"),
+                ("order[place] = m", "order[place] = place"),
+            ],
+        ),
+        (
+            "add_runs",
+            [
+                ("i < size", "i <= size"),
+                ("first > 0 && sorted[first - 1] == row", "false"),
+                ("sorted[first - 1]", "sorted[first + 1]"),
+                ("k < count", "k <= count"),
+                ("sorted[k] == row", "sorted[k] >= row"),
+                ("i % columns", "i / columns"),
+            ],
+        ),
+    )
+    for old, new in changes
+]

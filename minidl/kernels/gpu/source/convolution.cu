@@ -174,7 +174,7 @@ conv2d_weight_grad_direct(const REAL* __restrict__ x, const REAL* __restrict__ g
 #define TILE_PIXELS 64
 #define TILE_DEPTH 16
 #define TILE_THREADS 128
-extern "C" __global__ void __launch_bounds__(TILE_THREADS)
+extern "C" __global__ void __launch_bounds__(TILE_THREADS, 4)
 conv2d_tiled(const REAL* __restrict__ x, const REAL* __restrict__ weight, const REAL* __restrict__ bias,
              REAL* __restrict__ y, int N, int C, int K, int H, int W, int R, int S, int OH, int OW, int stride_h,
              int stride_w, int top, int left, int dilation_h, int dilation_w, int groups, bool relu)
