@@ -28,7 +28,7 @@ def way(request: pytest.FixtureRequest) -> tuple[Any, Any]:
 
 def trainer(optimizer: str = "Adam") -> Trainer:
     minidl.manual_seed(0)
-    model = nn.Sequential(nn.Linear(D, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, C))
+    model = nn.Sequential(nn.Linear(D, 8, bias=False), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, C))
     made = getattr(optim, optimizer)(model.parameters(), lr=0.05)
     scheduler = optim.lr_scheduler.CosineAnnealingLR(made, 10)
     metrics = [Accuracy(), F1("macro", num_classes=C)]
