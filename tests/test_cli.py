@@ -41,7 +41,7 @@ def test_info_names_what_is_installed(capsys: pytest.CaptureFixture[str], monkey
 def test_info_warms_up(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["info", "--warm-up"]) == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("warmed up: ")]
-    assert len(lines) == 4
+    assert len(lines) == 5
 
 
 def test_info_names_the_gpus(capsys: pytest.CaptureFixture[str], gpus: None) -> None:

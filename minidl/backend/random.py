@@ -242,9 +242,9 @@ def get_rng_state() -> dict[str, Any]:
     --------
     >>> import minidl
     >>> state = minidl.get_rng_state()
-    >>> a = minidl.rand(2)
+    >>> a = minidl.rand(2, device="cpu")
     >>> minidl.set_rng_state(state)
-    >>> minidl.equal(a, minidl.rand(2))
+    >>> minidl.equal(a, minidl.rand(2, device="cpu"))
     True
 
     References

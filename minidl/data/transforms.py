@@ -103,8 +103,8 @@ class Compose:
     Examples
     --------
     >>> pipeline = Compose([ToTensor(), Normalize(0.5, 0.5)])
-    >>> pipeline(np.array([[0, 255]], np.uint8))
-    tensor([[[-1.,  1.]]])
+    >>> pipeline(np.array([[0, 255]], np.uint8)).tolist()
+    [[[-1.0, 1.0]]]
 
     References
     ----------

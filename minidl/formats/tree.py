@@ -57,8 +57,9 @@ def save(tree: Any, path: str | os.PathLike[str]) -> None:
     >>> import minidl, tempfile
     >>> path = tempfile.mkdtemp() + "/checkpoint.safetensors"
     >>> minidl.save({"epoch": 3, "weights": minidl.ones(2), "best": [float("inf")]}, path)
-    >>> minidl.load(path)
-    {'epoch': 3, 'weights': tensor([1., 1.]), 'best': [inf]}
+    >>> loaded = minidl.load(path)
+    >>> loaded["epoch"], loaded["weights"].tolist(), loaded["best"]
+    (3, [1.0, 1.0], [inf])
 
     References
     ----------

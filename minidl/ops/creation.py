@@ -551,10 +551,10 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     >>> import minidl
     >>> import numpy as np
     >>> a = np.zeros(2)
-    >>> x = minidl.as_tensor(a)
+    >>> x = minidl.as_tensor(a, device="cpu")
     >>> a[0] = 1
-    >>> x
-    tensor([1., 0.], dtype=float64)
+    >>> x.tolist()
+    [1.0, 0.0]
 
     References
     ----------
@@ -591,8 +591,11 @@ def from_numpy(array: np.ndarray) -> Tensor:
     --------
     >>> import minidl
     >>> import numpy as np
-    >>> minidl.from_numpy(np.arange(3))
-    tensor([0, 1, 2])
+    >>> x = np.arange(3)
+    >>> y = minidl.from_numpy(x)
+    >>> x[0] = 9
+    >>> y.tolist()
+    [9, 1, 2]
 
     References
     ----------
@@ -628,8 +631,8 @@ def from_dlpack(source: Any) -> Tensor:
     --------
     >>> import minidl
     >>> import numpy as np
-    >>> minidl.from_dlpack(np.arange(3))
-    tensor([0, 1, 2])
+    >>> minidl.from_dlpack(np.arange(3)).tolist()
+    [0, 1, 2]
 
     References
     ----------

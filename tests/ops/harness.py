@@ -127,7 +127,8 @@ def backpropagate(case: Case, tensors: list[Any]) -> list[np.ndarray | None]:
     results = floats(case.call(*tensors))
     total = None
     for y in results:
-        term = (y * minidl.tensor(rng.standard_normal(y.shape).astype(str(y.dtype)))).sum()
+        upstream = minidl.tensor(rng.standard_normal(y.shape).astype(str(y.dtype)), device=y.device)
+        term = (y * upstream).sum()
         total = term if total is None else total + term
     total.backward()
     return [None if x.grad is None else x.grad.numpy() for x in tensors]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from minidl.autograd import wrap
+from minidl import ops
 from minidl.backend import default_dtype
 from minidl.keras.metrics.metric import MODULE, MeanMetricWrapper, tensor
 from minidl.keras.serialization import builtin
@@ -173,7 +173,7 @@ def sparse_top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5, from
     if from_sorted_ids:
         found = plain(y_pred, "sparse_top_k_categorical_accuracy")[..., :k]
         labels = plain(y_true, "sparse_top_k_categorical_accuracy", found).reshape(*found.shape[:-1], 1)
-        return wrap((found == labels).any(axis=-1).astype(default_dtype()))
+        return ops.as_tensor((found == labels).any(axis=-1).astype(default_dtype()))
     return _values(metrics.SparseTopKCategoricalAccuracy(k, axis=-1), y_true, y_pred)
 
 
@@ -355,4 +355,4 @@ class SparseTopKCategoricalAccuracy(MeanMetricWrapper):
 
 
 def _values(metric: metrics.SampleMean, y_true: Any, y_pred: Any) -> Any:
-    return wrap(metric.values(y_pred, y_true).astype(default_dtype()))
+    return ops.as_tensor(metric.values(y_pred, y_true).astype(default_dtype()))

@@ -96,7 +96,7 @@ def norm_planes(part: int, parts: int, x: Any, y: Any, weight: Any, bias: Any, e
         count, middle, squares = 0.0, 0.0, 0.0
         for n in range(N):
             at = (n * C + c) * P
-            about = paired_sums(x, x, at, P, zero, zero)[0] / P
+            about = x.dtype.type(paired_sums(x, x, at, P, zero, zero)[0] / P)
             off, spread = paired_sums(x, x, at, P, about, about)
             here = np.float64(about) + np.float64(off) / P  # the plane's mean, without what rounding left
             both = count + P
@@ -146,7 +146,10 @@ def grad_planes(
 
 @kernel
 def sum_rows(part: int, parts: int, block: int, x: Any, means: Any, squares: Any, off: Any) -> None:
-    """Fill means and squares (B, C) with those of each block of rows of x (M, C); ``off`` is scratch of that shape."""
+    """Fill means and squares (B, C) with those of each block of rows of x (M, C).
+
+    Rounding leaves the means off by ``off / count``: too little for their type to hold, and enough to matter.
+    """
     if shared_out(part, parts):
         return
     M, C = x.shape
@@ -168,9 +171,8 @@ def sum_rows(part: int, parts: int, block: int, x: Any, means: Any, squares: Any
                 d = row[c] - mean[c]
                 left[c] += d
                 square[c] += d * d
-        for c in range(C):  # what rounding left of the mean
+        for c in range(C):
             square[c] -= left[c] * left[c] / count
-            mean[c] += left[c] / count
 
 
 @kernel
@@ -238,6 +240,7 @@ def batch_norm(x: Any, weight: Any, bias: Any, eps: float) -> tuple[Any, Any, An
     run(sum_rows, parts_for(x.size, LEAST_WORK), block, rows, means, squares, off)
     counts = np.full((len(means), 1), block, np.float64)
     counts[-1] = M - (len(means) - 1) * block
+    means = means + off / counts  # in double precision, as counts are
     center = (means * counts).sum(axis=0) / M
     spread = (squares + (means - center) ** 2 * counts).sum(axis=0) / M
     mean, var = center.astype(x.dtype), spread.astype(x.dtype)
