@@ -1,8 +1,8 @@
 """Document 002: a convolutional network reads handwritten digits, in Keras's dialect.
 
-Pixels are centred on 0, which training likes (LeCun et al. 1998, "Efficient BackProp"). Adam's learning rate falls along
-half a cosine to 0 (Loshchilov & Hutter 2017, "SGDR"): at the article's constant rate, the share of unseen digits that
-is read rightly still moves between 0.966 and 0.978 from one of the last epochs to the next.
+Pixels are centred on 0, which training likes (LeCun et al. 1998, "Efficient BackProp"). Adam's learning rate falls
+along half a cosine to 0 (Loshchilov & Hutter 2017, "SGDR"): at the article's constant rate, the share of unseen digits
+that is read rightly still moves between 0.966 and 0.978 from one of the last epochs to the next.
 """
 
 from minidl import keras
