@@ -34,9 +34,6 @@ DESCRIBING = {
     "size",
 }
 
-#: What CuPy computes in memory order C whatever its inputs' is, as it does all that is elementwise.
-KEEPS_ORDER = {"array", "asarray", "asfortranarray", "copy", "empty_like", "full_like", "ones_like", "zeros_like"}
-
 
 def on_host(value: Any) -> Any:
     """Return device arrays as NumPy's, and let the host's pass: for functions that copy to the device."""
