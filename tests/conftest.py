@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
+import signal
 from collections.abc import Iterator
 
 # The matrices of tests are small, and the pools of NumPy and PyTorch in one process steal each other's cores.
@@ -41,6 +43,9 @@ def pytest_configure(config: pytest.Config) -> None:
         if executor.COMPILER is None:
             os.environ["MINIDL_KERNELS"] = "reference"  # no g++, which runs CUDA C on the CPU
     minidl.set_default_device(default_device(config))
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # so a shell starts what it runs in the background; tests press Ctrl-C, in this process and in new ones
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def default_device(config: pytest.Config) -> str:
@@ -88,6 +93,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if item.get_closest_marker("slow"):
                 item.add_marker(pytest.mark.skip(reason="takes long; run it with: pytest -m slow"))
+
+
+def pytest_collection_finish() -> None:
+    """Spare every later collection of garbage the modules and tests themselves, which stay to the end."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -297,9 +297,15 @@ def test_workers_count_together_and_are_replaced(folder: Path) -> None:
         with Load(served.live.url, 4) as load:
             load.has_answers(100)
         count = sum(outcome == 200 for _, _, outcome in load.outcomes)
-        for _ in range(4):  # whichever worker answers
-            text = requests.get(served.live.url + "/metrics", timeout=10).text
-            assert f'minidl_requests_total{{method="POST",route="/v1/predict",status="200"}} {float(count)}' in text
+        wanted = f'minidl_requests_total{{method="POST",route="/v1/predict",status="200"}} {float(count)}'
+
+        def told() -> str:
+            return requests.get(served.live.url + "/metrics", timeout=10).text
+
+        until = time.monotonic() + 10  # a worker counts a request once its answer is sent
+        while wanted not in told():
+            assert time.monotonic() < until
+        assert all(wanted in told() for _ in range(4))  # whichever worker answers
         os.kill(children[0], signal.SIGKILL)
         served.wait_for("ended with -9")
         with Load(served.live.url) as load:
