@@ -6,15 +6,15 @@ decides which arrays it sees.
 The commonest rules have a compiled twin that makes one pass, with the same bits. Numba, which compiles it, takes most
 of a second to load, and a short training of a small model is over before that. So NumPy runs until the twin would have
 saved as much time as loading it takes, and the twin from then on: whenever training ends, what was lost is at most
-twice what knowing so beforehand would have lost. On a GPU, they have a kernel that takes all parameters of a group in
-one launch, where they lie.
+twice what knowing so beforehand would have lost. On a GPU, where NumPy's place is CuPy's, they have a kernel from the
+first step on.
 """
 
 from __future__ import annotations
 
-import functools
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -29,10 +29,7 @@ from minidl.optim.buckets import Plan, decays, settle
 if TYPE_CHECKING:
     from minidl._tensor import Tensor
 
-# In seconds: what a compiled rule saves for each bucket or large parameter and for each element of it (measured: 38 us
-# became 25 for 4,417 parameters, 4.0 ms became 0.8 for a million), and what it takes to load with Numba, or where
-# another kernel has loaded that.
-SAVED_A_CALL, SAVED_AN_ELEMENT = 5e-6, 3e-9
+#: In seconds: what it takes to load a compiled rule with Numba, or where another kernel has loaded that.
 LOADING, LOADED = 0.8, 0.02
 
 #: What each hyperparameter may be: from where, up to where, and whether that end is excluded.
@@ -310,8 +307,9 @@ class Optimizer:
         self.steps_taken += 1
         for index, group in enumerate(self.param_groups):
             plan = self._plans[index]
-            if plan is None or not plan.fits(group, self.slots(group)):
-                plan = self._plans[index] = Plan(group, self.slots(group))
+            slots = self.slots(group)
+            if plan is None or not plan.fits(self, group, slots):
+                plan = self._plans[index] = Plan(self, group, slots)
             plan.run(self, group)
 
     def _delta(self, group: Any, state: Any, xp: Any, p: Any, g: Any, slots: Any, own: Any, *t: Any) -> Any:
@@ -323,27 +321,29 @@ class Optimizer:
             g = xp.add(g, t[0], out=own)
         return self.update(group, state, xp, g, slots, *t)
 
-    def _compiled_for(self, p: Any) -> Callable[..., Any] | None:
-        """Return the compiled rule for an array, once it is worth it."""
-        if self.compiled is None or type(p) is not np.ndarray:
-            return None
-        self.time_lost += SAVED_A_CALL + SAVED_AN_ELEMENT * p.size
-        if self.time_lost < (LOADED if "minidl.kernels.cpu.compiler" in sys.modules else LOADING) or not usable(p):
-            return None
-        return compiled_rule(self.compiled)
+    def _worth_loading(self) -> bool:
+        """Whether a compiled rule would have saved by now what it takes to load it."""
+        return self.time_lost >= (LOADED if "minidl.kernels.cpu.compiler" in sys.modules else LOADING)
 
-    def _launched_for(self, array: Any) -> Callable[..., Any] | None:
-        """Return the GPU's rule, for a parameter that lies there in one piece."""
-        if self.compiled is None or not launchable(array) or not array.flags.c_contiguous:
-            return None
-        rule: Callable[..., Any] = getattr(load_gpu("optimizers"), self.compiled)
-        return rule
+    def _rules_for(self, array: Any) -> ModuleType | None:
+        """Return the file of compiled rules for a parameter that lies in one piece, if there is one and it is worth it.
 
-    def _run_compiled(self, twin: Callable[..., Any], group: Any, state: Any, p: Any, g: Any, slots: Any) -> None:
-        """Change flat arrays, or those of a GPU where they lie, in place by the compiled rule."""
+        On the GPU it is from the beginning.
+        """
+        if self.compiled is None or not array.flags.c_contiguous:
+            return None
+        if type(array) is np.ndarray:
+            return load("optimizers") if array.flags.carray and self._worth_loading() and usable(array) else None
+        return load_gpu("optimizers") if launchable(array) else None
+
+    def _run_compiled(
+        self, rules: ModuleType, group: Any, state: Any, members: Any, grads: list[Any], slots: list[Any]
+    ) -> None:
+        """Change parameters and flat slots in place by the compiled rule."""
         coupled, shrink = decays(group)
         decay = group["weight_decay"] if coupled else 0.0
-        twin(p, g, slots, (-1.0 if group["maximize"] else 1.0, decay, shrink, *self.constants(group, state)))
+        numbers = (-1.0 if group["maximize"] else 1.0, decay, shrink, *self.constants(group, state))
+        getattr(rules, self.compiled or "")(members, grads, slots, numbers)
 
     def _step_alone(self, group: Any, state: Any, param: Any, names: Iterable[str]) -> None:
         """Update one parameter: block by block if it is large and lies in one piece."""
@@ -351,15 +351,9 @@ class Optimizer:
         p, g = param.array, param.grad.array
         slots = [state[name] for name in names]
         xp = namespace(p)
-        launched = None if xp is np else self._launched_for(p)
-        if launched is not None:
-            members = load_gpu("optimizers").Members([p])
-            self._run_compiled(launched, group, state, members, [g], [x.reshape(-1) for x in slots])
-            param.bump()
-            return
-        twin = self._compiled_for(p)
-        if twin is not None and p.flags.carray and g.flags.c_contiguous:  # (which says writeable, too)
-            self._run_compiled(twin, group, state, p.reshape(-1), g.reshape(-1), [x.reshape(-1) for x in slots])
+        rules = self._rules_for(p)
+        if rules is not None:
+            self._run_compiled(rules, group, state, rules.Members([p]), [g], [x.reshape(-1) for x in slots])
             param.bump()
             return
         coupled, shrink = decays(group)
@@ -494,10 +488,3 @@ class Optimizer:
             lines.append(f"Parameter Group {index}")
             lines += [f"    {key}: {group[key]}" for key in sorted(group) if key not in ("params", "param_names")]
         return "\n".join([*lines, ")"])
-
-
-@functools.cache
-def compiled_rule(name: str) -> Callable[..., Any]:
-    """Return a compiled rule by its name."""
-    rule: Callable[..., Any] = getattr(load("optimizers"), name)
-    return rule

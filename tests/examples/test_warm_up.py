@@ -14,8 +14,8 @@ from minidl.kernels.cpu import losses, normalization, optimizers
 def test_every_rule_of_an_optimizer_is_compiled() -> None:
     with minidl.device("cpu"):
         warm_up.step_optimizers()
-    rules = [getattr(optimizers, f"{name}_share") for name in optimizers.__all__]
-    assert rules
+    rules = [rule for name, rule in vars(optimizers).items() if name.endswith("_share")]
+    assert len(rules) >= 4
     assert all(rule.signatures for rule in rules)
 
 

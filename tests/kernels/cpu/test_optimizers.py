@@ -144,18 +144,64 @@ def test_moments_too_small_for_normal_numbers_become_zero(
     assert not any(x.any() for x in optimizer.state[p].values() if isinstance(x, np.ndarray))
 
 
-def test_neighbours_stay_as_they_are() -> None:
-    """Guard margins around the arrays."""
-    for size in (1, 15, 16, 17, 1000):
-        blocks = [np.full(size + 128, 7777, np.float32) for _ in range(5)]
-        p, g, *slots = (block[64:-64] for block in blocks)
-        for array in (p, g, *slots):
-            array[...] = 1
-        optimizers.adam(p, g, slots, (1.0, 0.0, 1.0, 0.1, 0.9, 0.1, 1e-8, 0.1))
-        optimizers.sgd(p, g, slots[:1], (1.0, 0.0, 1.0, 0.1, 0.9, 1.0, 1.0, 0.0))
-        optimizers.keras_sgd(p, g, slots[:1], (1.0, 0.0, 1.0, 0.1, 0.9, 1.0))
-        optimizers.rmsprop(p, g, slots, (1.0, 0.0, 1.0, 0.9, 0.1, 0.0, 1e-8, 0.1, 0.9, 1.0, 0.0))
-        for block in blocks:
+def test_gradients_of_any_layout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kernels read a gradient by its address, in the parameter's order."""
+    monkeypatch.setattr(shared, "LOADING", ALWAYS)
+    monkeypatch.setattr(shared, "LOADED", ALWAYS)
+    values = np.arange(600, dtype=np.float32).reshape(20, 30)
+    spread = np.zeros((20, 60), np.float32)
+    spread[:, ::2] = values
+    for grad in (np.asfortranarray(values), spread[:, ::2], values[::-1, ::-1]):
+        params = [minidl.zeros(5, requires_grad=True), minidl.zeros(20, 30, requires_grad=True)]
+        optimizer = optim.SGD(params, lr=1.0, momentum=0.5)
+        for step in range(2):
+            params[0].grad, params[1].grad = minidl.ones(5), minidl.from_numpy(grad)
+            optimizer.step()
+            np.testing.assert_array_equal(params[0].array, -1.0 if step == 0 else -2.5)
+            np.testing.assert_array_equal(params[1].array, -grad if step == 0 else -2.5 * grad)
+
+
+def test_a_gradient_that_is_missing_leaves_its_parameter_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def steps(loading: float) -> list[np.ndarray]:
+        monkeypatch.setattr(shared, "LOADING", loading)
+        monkeypatch.setattr(shared, "LOADED", loading)
+        params = [minidl.ones(size, requires_grad=True) for size in (3, 5000, 4)]
+        optimizer = optim.Adam(params, lr=0.1)
+        for present in ((0, 1, 2), (1, 2), (0, 2), (0, 1, 2)):
+            for i, p in enumerate(params):
+                p.grad = minidl.full(p.shape, i + 1.0) if i in present else None
+            optimizer.step()
+        assert [optimizer.state[p]["step"] for p in params] == [3, 3, 4]
+        return [p.array.copy() for p in params]
+
+    for compiled, plain in zip(steps(ALWAYS), steps(NEVER), strict=True):
+        np.testing.assert_array_equal(compiled, plain)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_neighbours_stay_as_they_are(count: int) -> None:
+    """Guard margins around the arrays, and the parameters' own parts alone between them."""
+
+    def guarded(size: int) -> tuple[np.ndarray, np.ndarray]:
+        block = np.full(size + 128, 7777, np.float32)
+        block[64:-64] = 1
+        return block, block[64:-64]
+
+    for size in (0, 1, 15, 16, 17, 1000):
+        params = [guarded(size + 7 * i) for i in range(count)]
+        grads = [guarded(size + 7 * i) for i in range(count)]
+        members = optimizers.Members([p for _, p in params])
+        slots = [guarded(members.size) for _ in range(3)]
+        mine, state = [g for _, g in grads], [slot for _, slot in slots]
+        optimizers.adam(members, mine, state, (1.0, 0.0, 1.0, 0.1, 0.9, 0.1, 1e-8, 0.1))
+        optimizers.sgd(members, mine, state[:1], (1.0, 0.0, 1.0, 0.1, 0.9, 1.0, 1.0, 0.0))
+        optimizers.keras_sgd(members, mine, state[:1], (1.0, 0.0, 1.0, 0.1, 0.9, 1.0))
+        optimizers.rmsprop(members, mine, state, (1.0, 0.0, 1.0, 0.9, 0.1, 0.0, 1e-8, 0.1, 0.9, 1.0, 0.0))
+        for block, inner in (*params, *grads, *slots):
             assert (block[:64] == 7777).all()
             assert (block[-64:] == 7777).all()
-            assert (block[64:-64] != 7777).all()
+            assert (inner != 7777).all()
+        for _, p in params:
+            assert (p != 1).all()
+        for _, g in grads:
+            assert (g == 1).all()
