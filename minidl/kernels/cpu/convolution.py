@@ -41,7 +41,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minidl.kernels.cpu.compiler import VECTOR_BYTES, VECTOR_REGISTERS, helper, kernel
+from minidl.kernels.cpu.compiler import VECTOR_BYTES, VECTOR_REGISTERS, inlined, kernel
 from minidl.kernels.cpu.convolution_layout import (
     cell_offsets,
     contiguous,
@@ -272,7 +272,7 @@ def convolve(part, parts, x, place, offsets, numbers, relu, memory, y, target): 
                             store_rows(memory, tile_at, row, p, stop, width, OW, count, y, target, n, first, line)
 
 
-@helper
+@inlined
 def store_rows(  # type: ignore[no-untyped-def]
     memory, tile_at, tile_row, begin, stop, width, line_pixels, count, y, target, n, first, line
 ):

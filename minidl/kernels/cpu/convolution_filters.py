@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minidl.kernels.cpu import winograd_filters
-from minidl.kernels.cpu.compiler import VECTOR_BYTES, VECTOR_REGISTERS, helper, kernel
+from minidl.kernels.cpu.compiler import VECTOR_BYTES, VECTOR_REGISTERS, inlined, kernel
 from minidl.kernels.cpu.convolution_layout import (
     cell_offsets,
     contiguous,
@@ -114,7 +114,7 @@ def make_plan(
     return Plan(place_of(place), offsets, positions, numbers, shape, memory, prod(shape), work)
 
 
-@helper
+@inlined
 def pack_pixels(grad, first, count, pixel, length, pixels, packed, begin, panel):  # type: ignore[no-untyped-def]
     """Transpose planes ``first`` .. ``first + count``, ``length`` pixels from ``pixel`` on, to (length, panel).
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minidl.kernels.cpu.compiler import helper
+from minidl.kernels.cpu.compiler import inlined
 from minidl.kernels.cpu.copies import copy_number, copy_rows
 from minidl.kernels.reference.windows import Pair
 
@@ -87,7 +87,7 @@ def contiguous(x: Any) -> tuple[Any, int]:
     return x, x.__array_interface__["data"][0]
 
 
-@helper
+@inlined
 def pad_image(x, n, place, line, padded, begin):  # type: ignore[no-untyped-def]
     """Copy what is needed of image n, from output row ``line`` on, between the zeros of ``padded``."""
     address, _, C, H, W, image, channel, row, column = x

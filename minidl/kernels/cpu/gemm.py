@@ -38,7 +38,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minidl.kernels.cpu.compiler import VECTOR_BYTES, VECTOR_REGISTERS, helper, kernel
+from minidl.kernels.cpu.compiler import VECTOR_BYTES, VECTOR_REGISTERS, inlined, kernel
 from minidl.kernels.cpu.memory import scratch
 from minidl.kernels.cpu.packing import copy_vector, pack
 from minidl.kernels.cpu.pool import run, shared_out
@@ -245,7 +245,7 @@ def multiply(
         )  # fmt: skip
 
 
-@helper
+@inlined
 def rectangle(
     top: int, bottom: int, left: int, right: int, x: Any, x_at: int, y: Any, y_at: int, out: Any, out_at: int,
     mode: int, bias: Any, buffer: Any, b_at: int, numbers: Any,
@@ -296,7 +296,7 @@ def rectangle(
                     b_first += bias_step * across
 
 
-@helper
+@inlined
 def pack_block(y: Any, at: int, row: int, column: int, n: int, steps: int, buffer: Any, b_at: int, across: int) -> None:
     """Pack a block (steps, n) of B into panels.
 

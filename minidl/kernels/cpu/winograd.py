@@ -34,7 +34,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minidl.kernels.cpu.compiler import VECTOR_BYTES, VECTOR_REGISTERS, helper, kernel
+from minidl.kernels.cpu.compiler import VECTOR_BYTES, VECTOR_REGISTERS, inlined, kernel
 from minidl.kernels.cpu.convolution_layout import contiguous, numbers_of, up
 from minidl.kernels.cpu.copies import copy_number, copy_rows, transpose_rows
 from minidl.kernels.cpu.memory import scratch
@@ -163,7 +163,7 @@ def transform_filters(part, parts, weight, order, filters, points, cells_at):  #
             filter_to_points(points, cells_at, points, panel * whole + (c * vectors + v) * lanes, point)
 
 
-@helper
+@inlined
 def gather_pixels(x, n, line, lines, left, width, channel, memory, at):  # type: ignore[no-untyped-def]
     """Lay out rows of image n as pixels x a register of channels, ``width`` of them a row; beyond the image zeros."""
     address, _, C, H, W, image, plane, row, column = x
@@ -191,7 +191,7 @@ def gather_pixels(x, n, line, lines, left, width, channel, memory, at):  # type:
                     copy_number(memory, to + j * lanes + c, address, source + j * column + c * plane)
 
 
-@helper
+@inlined
 def evaluate_tiles(  # type: ignore[no-untyped-def]
     x, begin, end, down, across, top, left, memory, pixels_at, tiles_at, tile, tile_point, seen_at
 ):
@@ -227,7 +227,7 @@ def evaluate_tiles(  # type: ignore[no-untyped-def]
         u += count
 
 
-@helper
+@inlined
 def find_blanks(begin, end, down, across, size, memory, seen_at, blank_at):  # type: ignore[no-untyped-def]
     """Note which windows hold nothing but zeros, for rows ``begin`` .. ``end`` of tiles; return whether any does."""
     OH, OW = size
