@@ -208,7 +208,7 @@ def _checked_name(name: Any, where: str) -> str:
 
 def _is_text(text: str) -> bool:
     """Whether a text can be written: HDF5 ends it at a zero, and lone surrogates have no UTF-8."""
-    return "\0" not in text and not any("\ud800" <= c <= "\udfff" for c in text)
+    return "\0" not in text and (text.isascii() or not any("\ud800" <= c <= "\udfff" for c in text))
 
 
 def _attribute_parts(name: str, value: Any, where: str) -> list[tuple[str, Any]]:

@@ -361,8 +361,11 @@ def matrix_of_texts(file: h5py.File) -> None:
 
 
 def packed_gibibyte() -> bytes:
-    packer = zlib.compressobj(1)
-    return b"".join(packer.compress(bytes(2**24)) for _ in range(64)) + packer.flush()
+    """A gibibyte of zeros as zlib packs it: a piece that refers to none before it, 64 times."""
+    packer = zlib.compressobj(1, wbits=-zlib.MAX_WBITS)  # without zlib's header and checksum, which belong to the whole
+    piece = packer.compress(bytes(2**24)) + packer.flush(zlib.Z_FULL_FLUSH)
+    checksum = 2**30 % 65521 << 16 | 1  # Adler-32 of 2**30 zeros
+    return b"\x78\x01" + 64 * piece + packer.flush() + checksum.to_bytes(4, "big")
 
 
 @pytest.mark.parametrize(
