@@ -85,11 +85,12 @@ def train_keras() -> None:
 
 
 def normalize() -> None:
-    """Take statistics of channels in planes and in rows, and compare scores of many classes with labels."""
+    """Take statistics of channels in planes and in rows, and of lines; compare scores of many classes with labels."""
     pictures = ops.tensor(images(32, 16, 8, 8))
     for x in (pictures, ops.tensor(images(32, 8, 8, 16)).permute(0, 3, 1, 2)):
         nn.BatchNorm2d(16)(x).sum().backward()
     scores = ops.tensor(images(64, 512))
+    nn.LayerNorm(512)(scores).sum().backward()
     ops.cross_entropy(ops.log_softmax(ops.softmax(scores, 1), 1), ops.tensor(classes(64)))
 
 

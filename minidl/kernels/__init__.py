@@ -145,6 +145,11 @@ batch_norm_grad = either(
     reference.batch_norm_grad, "normalization", lambda grad, *rest: grad.size >= LEAST_PIXELS, gpu="normalization"
 )
 
+layer_norm = either(reference.layer_norm, "normalization", lambda x, *rest: x.size >= LEAST_PIXELS, gpu="normalization")
+layer_norm_grad = either(
+    reference.layer_norm_grad, "normalization", lambda grad, *rest: grad.size >= LEAST_PIXELS, gpu="normalization"
+)
+
 # Softmax and its kin: a pass of NumPy's for each operation, or one visit to each row. On one thread, cross entropy and
 # its gradient took 91 us for 128 x 128 scores and 7.9 ms for 256 x 4096, the compiled kernel 30 us and 1.4 ms.
 softmax = either(reference.softmax, "losses", lambda x, axis: x.size >= LEAST_PIXELS, gpu="losses")

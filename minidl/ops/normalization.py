@@ -132,6 +132,34 @@ class Standardize(Operation):
         return tuple(grads[: len(self.needs)])
 
 
+class LayerNorm(Standardize):
+    """The same with a factor and an offset for each element of the last axes."""
+
+    @quiet
+    def forward(
+        self, x: Any, weight: Any = None, bias: Any = None, *, last: int, eps: float, running: None = None
+    ) -> Any:
+        self.eps = eps
+        self.outer, self.inner = x.shape[:-last], x.shape[-last:]
+        self.rows = math.prod(self.outer), math.prod(self.inner)
+        y, mean, var = kernels.layer_norm(x.reshape(self.rows), flat(weight), flat(bias), eps)  # (R, P), (R,), (R,)
+        self.save(x, weight, mean, 1 / self.xp.sqrt(var + eps))
+        return y.reshape(x.shape)
+
+    def backward(self, grad: Any) -> Any:
+        if self.recording:
+            return super().backward(grad)
+        x, weight, mean, rstd = self.saved
+        rows = grad.reshape(self.rows), x.reshape(self.rows)
+        grad_x, *vectors = kernels.layer_norm_grad(*rows, mean, rstd, flat(weight))
+        return (grad_x.reshape(x.shape), *(vector.reshape(self.inner) for vector in vectors))[: len(self.needs)]
+
+
+def flat(vector: Any) -> Any:
+    """Return a factor or offset for each element of several axes as (P,), or None for None."""
+    return None if vector is None else vector.reshape(-1)
+
+
 def with_vectors(operation: type[Operation], x: Any, weight: Any, bias: Any, **parameters: Any) -> Any:
     """Apply an operation to as many inputs as there are."""
     if bias is not None:
@@ -387,7 +415,7 @@ def layer_norm(x: Any, normalized_shape: Any, weight: Any = None, bias: Any = No
     ``torch.nn.functional.layer_norm``. Ba, Kiros, Hinton (2016), "Layer normalization".
     """
     axes = trailing_axes("layer_norm", x, normalized_shape, weight=weight, bias=bias)
-    return with_vectors(Standardize, x, weight, bias, last=len(axes), eps=eps)
+    return with_vectors(LayerNorm, x, weight, bias, last=len(axes), eps=eps)
 
 
 @takes_tensors("x", "weight")

@@ -1,8 +1,10 @@
-"""Batch normalisation in one visit to memory: NumPy reads or writes an array of the input's size a dozen times.
+"""Batch and layer normalisation in one visit to memory: NumPy reads or writes an array of the input's size a dozen
+times.
 
 Where the pixels of a channel lie together, in planes, a thread takes one channel after the other: its planes come into
 the cache for their statistics, and are there still when they are normalised. Where channels lie last, rows of them are
-taken in blocks that fit the cache, each channel in a lane of its own.
+taken in blocks that fit the cache, each channel in a lane of its own. To layer normalisation, a row is a line of
+pixels with statistics of its own, and its columns have factors and offsets.
 
 Statistics are those of a plane (or of a block of rows) about its own mean, which is found first; those of all planes
 are then put together in double precision (Chan, Golub, LeVeque 1979)::
@@ -30,11 +32,12 @@ from minidl.kernels.cpu.pool import run, shared_out
 from minidl.kernels.cpu.threads import parts_for
 from minidl.kernels.cpu.vectors import Emitter
 
-__all__ = ["batch_norm", "batch_norm_grad"]
+__all__ = ["batch_norm", "batch_norm_grad", "layer_norm", "layer_norm_grad"]
 
 LEAST_WORK = 2**14  # elements that are worth a thread: some 10 us
 REGISTERS = 4  # that each sum is made in: an addition takes four cycles
 BLOCK = 2**13  # elements of a block of rows: they stay in the first cache from pass to pass
+BLOCKS = 64  # of lines, at most: each has sums of its own
 
 
 @intrinsic
@@ -218,7 +221,56 @@ def grad_rows(
             here[c] = (slopes[c] - level[c] - (row[c] - mean[c]) * slope[c]) * scale[c]
 
 
-# ---------------------------------------------------------------------- the two functions
+# ---------------------------------------------------------------------- lines: each is standardized for itself
+
+
+@kernel
+def norm_lines(part: int, parts: int, x: Any, y: Any, weight: Any, bias: Any, eps: float, mean: Any, var: Any) -> None:
+    """Compute share ``part`` of the lines of :func:`layer_norm` of (R, P)."""
+    if shared_out(part, parts):
+        return
+    R, P = x.shape
+    zero = x.dtype.type(0)
+    for r in range(R * part // parts, R * (part + 1) // parts):
+        about = x.dtype.type(paired_sums(x, x, r * P, P, zero, zero)[0] / P)
+        off, spread = paired_sums(x, x, r * P, P, about, about)
+        mean[r] = np.float64(about) + np.float64(off) / P
+        squares = spread - np.float64(off) * off / P
+        var[r] = squares / P
+        factor, center = x.dtype.type(1 / math.sqrt(squares / P + eps)), mean[r]
+        line, out = x[r], y[r]
+        for i in range(P):
+            out[i] = (line[i] - center) * factor * weight[i] + bias[i]
+
+
+@kernel
+def grad_lines(
+    part: int, parts: int, block: int, grad: Any, x: Any, mean: Any, rstd: Any, weight: Any, out: Any, of_weight: Any,
+    of_bias: Any,
+) -> None:  # fmt: skip
+    """Compute share ``part`` of :func:`layer_norm_grad`, with sums (B, P) over each block of lines."""
+    if shared_out(part, parts):
+        return
+    R, P = x.shape
+    B = len(of_weight)
+    zero = x.dtype.type(0)
+    for b in range(B * part // parts, B * (part + 1) // parts):
+        products, totals = of_weight[b], of_bias[b]
+        products[:], totals[:] = 0, 0
+        for r in range(b * block, min((b + 1) * block, R)):
+            line, slopes, result = x[r], grad[r], out[r]
+            center, scale = mean[r], rstd[r]
+            for i in range(P):
+                result[i] = slopes[i] * weight[i]
+                totals[i] += slopes[i]
+                products[i] += slopes[i] * ((line[i] - center) * scale)
+            total, product = paired_sums(out, x, r * P, P, zero, center)
+            level, slope = x.dtype.type(total / P), x.dtype.type(product * scale * scale / P)
+            for i in range(P):
+                result[i] = (result[i] - level - (line[i] - center) * slope) * scale
+
+
+# ---------------------------------------------------------------------- the functions
 
 
 def batch_norm(x: Any, weight: Any, bias: Any, eps: float) -> tuple[Any, Any, Any]:
@@ -274,6 +326,33 @@ def batch_norm_grad(grad: Any, x: Any, mean: Any, rstd: Any, weight: Any) -> tup
     return _like(out, x), (product * rstd).astype(x.dtype), total.astype(x.dtype)
 
 
+def layer_norm(x: Any, weight: Any, bias: Any, eps: float) -> tuple[Any, Any, Any]:
+    """Standardize each row, then scale and shift each column: see the reference."""
+    R, P = x.shape
+    if not x.size:
+        return reference.layer_norm(x, weight, bias, eps)
+    x = np.ascontiguousarray(x)
+    weight = np.ones(P, x.dtype) if weight is None else np.ascontiguousarray(weight)
+    bias = np.zeros(P, x.dtype) if bias is None else np.ascontiguousarray(bias)
+    y, mean, var = np.empty_like(x), np.empty(R, x.dtype), np.empty(R, x.dtype)
+    run(norm_lines, parts_for(x.size, LEAST_WORK), x, y, weight, bias, float(eps), mean, var)
+    return y, mean, var
+
+
+def layer_norm_grad(grad: Any, x: Any, mean: Any, rstd: Any, weight: Any) -> tuple[Any, Any, Any]:
+    """Return the gradients of :func:`layer_norm`: see the reference."""
+    R, P = x.shape
+    if grad.dtype != x.dtype or not x.size:
+        return reference.layer_norm_grad(grad, x, mean, rstd, weight)
+    grad, x = np.ascontiguousarray(grad), np.ascontiguousarray(x)
+    weight = np.ones(P, x.dtype) if weight is None else np.ascontiguousarray(weight)
+    block = max(_block(P), -(-R // BLOCKS))
+    out, sums = np.empty_like(x), np.empty((2, -(-R // block), P), x.dtype)
+    run(grad_lines, parts_for(x.size, LEAST_WORK), block, grad, x, mean, rstd, weight, out, sums[0], sums[1])
+    of_weight, of_bias = sums.sum(axis=1, dtype=np.float64).astype(x.dtype)
+    return out, of_weight, of_bias
+
+
 def _planes(x: Any) -> Any:
     """Return x as (N, C, P) if its memory is that, with planes that are no single pixels."""
     if x.ndim < 3 or not x.flags.c_contiguous or not x.size:
@@ -296,6 +375,6 @@ def _like(rows: Any, x: Any) -> Any:
     return rows.reshape(_channels_last(x).shape).transpose(0, x.ndim - 1, *range(1, x.ndim - 1))
 
 
-def _block(channels: int) -> int:
-    """Return how many rows make a block."""
-    return max(1, BLOCK // channels)
+def _block(size: int) -> int:
+    """Return how many rows of so many elements make a block."""
+    return max(1, BLOCK // size)

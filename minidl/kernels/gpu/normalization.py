@@ -1,4 +1,7 @@
-"""Batch normalisation, forward and backward in a launch each, where array operations take a dozen."""
+"""Batch normalisation, forward and backward in a launch each, where array operations take a dozen.
+
+To layer normalisation, a row is a channel of the only sample; what it has for each column are array operations.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import Any
 from minidl.backend import namespace
 from minidl.kernels.gpu.launcher import Kernel, countable, grid
 
-__all__ = ["batch_norm", "batch_norm_grad"]
+__all__ = ["batch_norm", "batch_norm_grad", "layer_norm", "layer_norm_grad"]
 
 THREADS = 512  # at most, of a channel: there may be few, so each is taken by many
 
@@ -43,6 +46,31 @@ def batch_norm_grad(grad: Any, x: Any, mean: Any, rstd: Any, weight: Any) -> tup
     arrays = grad, x, mean, rstd, weight, grad_x, grad_weight, grad_bias
     grad_kernel(grid(channels, 1), threads(count), *arrays, count, channels, spots)
     return grad_x, grad_weight, grad_bias
+
+
+def layer_norm(x: Any, weight: Any, bias: Any, eps: float) -> tuple[Any, Any, Any]:
+    """Standardize each row, then scale and shift each column: see the reference."""
+    found = batch_norm(x[None], None, None, eps)
+    if found is NotImplemented:
+        return NotImplemented
+    (y,), mean, var = found
+    if weight is not None:
+        y *= weight
+    if bias is not None:
+        y += bias
+    return y, mean, var
+
+
+def layer_norm_grad(grad: Any, x: Any, mean: Any, rstd: Any, weight: Any) -> tuple[Any, Any, Any]:
+    """Return the gradients of :func:`layer_norm`: see the reference."""
+    scaled = grad if weight is None else grad * weight
+    found = batch_norm_grad(scaled[None], x[None], mean, rstd, None)
+    if found is NotImplemented:
+        return NotImplemented
+    standard = x - mean[:, None]
+    standard *= rstd[:, None]
+    standard *= grad
+    return found[0][0], standard.sum(axis=0), grad.sum(axis=0)
 
 
 def threads(count: int) -> int:

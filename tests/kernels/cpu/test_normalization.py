@@ -1,4 +1,4 @@
-"""Compiled batch normalisation against the reference in doubles: layouts, sizes, extremes, threads, margins."""
+"""Compiled batch and layer normalisation against the reference in doubles: sizes, extremes, threads, margins."""
 
 from __future__ import annotations
 
@@ -171,11 +171,87 @@ def test_layers_run_compiled_from_some_size_on(monkeypatch: pytest.MonkeyPatch) 
         ((2, 3, 8, 8), []),
         ((32, 8, 16, 16), [normalization.norm_planes, normalization.grad_planes]),
     ):
-        for layer in (
-            minidl.nn.BatchNorm2d(shape[1]),
-            minidl.nn.LayerNorm(shape[1:]),
-            minidl.nn.GroupNorm(1, shape[1]),
-        ):
+        for layer in (minidl.nn.BatchNorm2d(shape[1]), minidl.nn.GroupNorm(1, shape[1])):
             ran.clear()
             layer(minidl.randn(*shape, requires_grad=True)).sum().backward()
             assert ran == expected
+        ran.clear()
+        minidl.nn.LayerNorm(shape[1:])(minidl.randn(*shape, requires_grad=True)).sum().backward()
+        assert ran == ([normalization.norm_lines, normalization.grad_lines] if expected else [])
+
+
+# ---------------------------------------------------------------------- layer normalisation
+
+ROWS = [(1, 1), (5, 3), (1, 17), (300, 1), (64, 37), (200, 64), (3, 9000), (129, 100)]
+
+
+def layer_and_back(module: Any, x: Any, weight: Any, bias: Any, grad: Any) -> list[Any]:
+    y, mean, var = module.layer_norm(x, weight, bias, 1e-3)
+    return [y, mean, var, *module.layer_norm_grad(grad, x, mean, 1 / np.sqrt(var + x.dtype.type(1e-3)), weight)]
+
+
+def drawn_rows(shape: tuple[int, int], dtype: str, mean: float = 1.0) -> tuple[Any, ...]:
+    """Return rows, a factor and an offset for each column, and a gradient."""
+    arrays = (2 * RNG.standard_normal(shape) + mean, *RNG.standard_normal((2, shape[1])), RNG.standard_normal(shape))
+    return tuple(a.astype(dtype) for a in arrays)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", ROWS, ids=str)
+def test_rows(shape: tuple[int, int], dtype: str) -> None:
+    x, weight, bias, grad = drawn_rows(shape, dtype)
+    spread = np.repeat(x, 2, axis=1)[:, ::2]
+    for case in ((x, weight, bias, grad), (spread, weight[::-1], None, grad.copy("F")), (x[::-1], None, bias, grad)):
+        got, plain = (layer_and_back(module, *case) for module in (normalization, reference))
+        exact = layer_and_back(reference, *(None if a is None else a.astype("float64") for a in case))
+        for a, b, c in zip(got, plain, exact, strict=True):
+            assert (a.dtype, a.shape) == (x.dtype, b.shape)
+            least = 40 * np.finfo(x.dtype).eps * max(1.0, np.abs(c).max(), np.abs(x).max())
+            np.testing.assert_allclose(a, c, rtol=0, atol=max(least, 3 * np.abs(b - c).max()))
+
+
+def test_rows_far_from_zero() -> None:
+    x = drawn_rows((9, 700), "float32", 3e5)[0]
+    _, mean, var = normalization.layer_norm(x, None, None, 1e-5)
+    np.testing.assert_allclose(var, x.astype("float64").var(axis=1), rtol=1e-5)
+    np.testing.assert_allclose(mean, x.astype("float64").mean(axis=1), rtol=1e-7)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_nan_and_infinities_stay_in_their_row(value: float) -> None:
+    x, weight, bias, grad = drawn_rows((6, 50), "float32")
+    x[2, 3] = value
+    with np.errstate(all="ignore"):
+        got, expected = (layer_and_back(module, x, weight, bias, grad) for module in (normalization, reference))
+    clean = [0, 1, 3, 4, 5]
+    for a, b in zip((got[0], got[3]), (expected[0], expected[3]), strict=True):
+        np.testing.assert_allclose(a[clean], b[clean], atol=1e-5)
+        assert np.isnan(a[2]).any()
+    assert np.isnan(got[4]).all()
+
+
+def test_rows_have_the_same_bits_on_any_number_of_threads() -> None:
+    rows = drawn_rows((333, 65), "float32")
+    results = []
+    for count in (1, 2, 3):
+        minidl.set_num_threads(count)
+        results.append(layer_and_back(normalization, *rows))
+    for other in results[1:]:
+        for a, b in zip(results[0], other, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("columns", [1, 15, 16, 17, 65])
+def test_rows_touch_nothing_beside_them(columns: int) -> None:
+    x, weight, bias, grad = drawn_rows((5, columns), "float32")
+    (x, _), (grad, _), (weight, _), (bias, _) = map(guarded, (x, grad, weight, bias))
+    (out, block), (of_weight, sums) = guarded(np.zeros_like(x)), guarded(np.zeros((2, columns), "float32"))
+    of_bias, mean, var = np.zeros_like(of_weight), *np.zeros((2, 5), "float32")
+    normalization.norm_lines(0, 1, x, out, weight, bias, 1e-3, mean, var)
+    np.testing.assert_allclose(out, reference.layer_norm(x, weight, bias, 1e-3)[0], atol=1e-4)
+    normalization.grad_lines(0, 1, 3, grad, x, mean, 1 / np.sqrt(var + 1), weight, out, of_weight, of_bias)
+    for whole in (out, of_weight, of_bias):
+        assert np.isfinite(whole).all()
+    for margins in (block, sums):
+        assert np.isnan(margins[:64]).all()
+        assert np.isnan(margins[-64:]).all()

@@ -1,4 +1,4 @@
-"""Batch normalisation on the GPU against the reference: shapes, layouts, what may be missing, large means."""
+"""Batch and layer normalisation on the GPU against the reference: shapes, layouts, what may be missing, large means."""
 
 from __future__ import annotations
 
@@ -42,6 +42,22 @@ def test_shapes(xp: Any, shape: tuple[int, ...], dtype: str, affine: bool) -> No
     check(xp, shape, dtype, affine)
 
 
+@pytest.mark.parametrize("affine", [False, True])
+@pytest.mark.parametrize("shape", [(1, 1), (5, 3), (40, 33)])
+def test_rows(xp: Any, shape: tuple[int, int], affine: bool) -> None:
+    x, grad = RNG.standard_normal((2, *shape))
+    weight, bias = RNG.uniform(0.5, 2, (2, shape[1])) if affine else (None, None)
+
+    def on(place: Any) -> list[Any]:
+        module = normalization if place is xp else reference
+        given = [None if a is None else place.asarray(a) for a in (x, weight, bias, grad)]
+        y, means, variances = module.layer_norm(*given[:3], 1e-5)
+        return [y, means, variances, *module.layer_norm_grad(given[3], given[0], means, variances + 1, given[1])]
+
+    for found, wanted in zip(on(xp), on(np), strict=True):
+        np.testing.assert_allclose(found.get(), wanted, rtol=1e-10, atol=1e-10)
+
+
 def test_a_large_mean_cancels_nothing(xp: Any) -> None:
     x = xp.asarray(np.full((64, 1), 1e4, "f4") + np.arange(64, dtype="f4")[:, None] % 2)
     assert normalization.batch_norm(x, None, None, 0.0)[2].get().tolist() == [0.25]
@@ -49,6 +65,7 @@ def test_a_large_mean_cancels_nothing(xp: Any) -> None:
 
 def test_no_elements(xp: Any) -> None:
     assert normalization.batch_norm(xp.zeros((0, 3), "f4"), None, None, 1e-5) is NotImplemented
+    assert normalization.layer_norm(xp.zeros((0, 3), "f4"), None, None, 1e-5) is NotImplemented
 
 
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
