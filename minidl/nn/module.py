@@ -50,6 +50,18 @@ class Members:
         cls.moment = object()
 
 
+class NoSuchNameError(AttributeError):
+    """A module has nothing of a name; similar names are looked for when the error is shown, and not for ``hasattr``."""
+
+    def __init__(self, owner: Module, name: str, candidates: Callable[[], Iterable[str]]) -> None:
+        super().__init__(f"{type(owner).__name__} has no {name!r}")
+        self.missing, self.candidates = name, candidates
+
+    def __str__(self) -> str:
+        close = difflib.get_close_matches(self.missing, self.candidates(), 3)
+        return super().__str__() + (f"; similar names are {', '.join(map(repr, close))}" if close else "")
+
+
 class Module:
     r"""The base of all layers and models: a function with parameters.
 
@@ -146,12 +158,7 @@ class Module:
         attribute = getattr(type(self), name, None)
         if isinstance(attribute, property):  # its body raised an AttributeError: show that one
             return attribute.__get__(self)
-        raise self._no_such(name, () if name.startswith("__") else dir(self))
-
-    def _no_such(self, name: str, candidates: Any) -> AttributeError:
-        close = difflib.get_close_matches(name, candidates, 3)
-        hint = f"; similar names are {', '.join(map(repr, close))}" if close else ""
-        return AttributeError(f"{type(self).__name__} has no {name!r}{hint}")
+        raise NoSuchNameError(self, name, lambda: () if name.startswith("__") else dir(self))
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
         """Set the attribute ``name`` to a parameter (or to None: there is none)."""
@@ -306,7 +313,7 @@ class Module:
 
     def _get(self, target: str, found: dict[str, Any]) -> Any:
         if target not in found:
-            raise self._no_such(target, found)
+            raise NoSuchNameError(self, target, lambda: found)
         return found[target]
 
     def num_parameters(self, trainable_only: bool = False) -> int:
