@@ -24,10 +24,11 @@ NEVER, ALWAYS, LATER = 1e9, 0.0, 30e-6
 
 @pytest.fixture(autouse=True)
 def many_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Cut even the smallest work in two."""
+    """Cut even the smallest work in two, and read gradients of some 20 elements where they lie."""
     before = threads.get_num_threads()
     threads.set_num_threads(2)
     monkeypatch.setattr(optimizers, "LEAST_WORK", 1)
+    monkeypatch.setattr(optimizers, "SMALL", 20)
     yield
     threads.set_num_threads(before)
 
@@ -142,6 +143,28 @@ def test_moments_too_small_for_normal_numbers_become_zero(
     for _ in range(200):
         optimizer.step()
     assert not any(x.any() for x in optimizer.state[p].values() if isinstance(x, np.ndarray))
+
+
+def test_a_long_training_goes_on_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran = []
+    run = optimizers.run
+    monkeypatch.setattr(optimizers, "run", lambda kernel, *args: ran.append(kernel) or run(kernel, *args))
+    monkeypatch.setattr(shared, "LOADING", 1e-4)
+    monkeypatch.setattr(shared, "LOADED", 1e-4)
+    params = [minidl.ones(size, requires_grad=True) for size in (30, 7)]
+    for p in params:
+        p.grad = minidl.ones(*p.shape)
+    optimizer = optim.Adam(params, lr=0.5)
+    steps = 0
+    while not ran:
+        optimizer.step()
+        steps += 1
+        assert steps < 100
+    assert steps > 1
+    assert ran == [optimizers.adam_share]  # both in one call
+    for p in params:
+        assert optimizer.state[p]["step"] == steps
+        np.testing.assert_allclose(p.array, 1 - 0.5 * steps, rtol=1e-4)  # a gradient that stays moves it by the rate
 
 
 def test_gradients_of_any_layout(monkeypatch: pytest.MonkeyPatch) -> None:
