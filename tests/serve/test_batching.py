@@ -23,10 +23,15 @@ class Recorder:
         self.batches: list[int] = []
         self.threads: set[str] = set()
         self.seconds = seconds
-        self.go = threading.Event()
+        self.go, self.begun = threading.Event(), threading.Event()
         self.go.set()
 
+    async def has_begun(self) -> None:
+        """Wait until a forward pass has."""
+        assert await asyncio.to_thread(self.begun.wait, 10)
+
     def __call__(self, arrays: list[np.ndarray]) -> list[np.ndarray]:
+        self.begun.set()
         assert self.go.wait(10)
         time.sleep(self.seconds)
         self.batches.append(len(arrays[0]))
@@ -51,7 +56,7 @@ def test_what_waits_runs_together_and_everybody_gets_their_own() -> None:
 
     async def scenario() -> list[Any]:
         first = asyncio.create_task(batcher.submit(row(-0.0)))
-        await asyncio.sleep(0.05)  # its forward pass has begun
+        await recorder.has_begun()
         others = asyncio.create_task(together(batcher, *(row(i, i + 0.5) for i in range(20))))
         await asyncio.sleep(0.05)
         recorder.go.set()
@@ -91,7 +96,7 @@ def test_other_shapes_do_not_share_a_batch() -> None:
 
     async def scenario() -> list[Any]:
         first = asyncio.create_task(batcher.submit(row(0)))
-        await asyncio.sleep(0.05)
+        await recorder.has_begun()
         task = asyncio.create_task(together(batcher, row(1), row(1, 2), row(3), row(3, 4)))
         await asyncio.sleep(0.05)
         recorder.go.set()
@@ -130,7 +135,7 @@ def test_the_queue_has_an_end() -> None:
 
     async def scenario() -> tuple[list[Any], list[Any]]:
         first = asyncio.create_task(batcher.submit(row(0)))
-        await asyncio.sleep(0.05)
+        await recorder.has_begun()
         waits = asyncio.create_task(together(batcher, *(row(i) for i in range(3))))
         await asyncio.sleep(0.05)
         refused = await together(batcher, row(9), row(9))
@@ -161,7 +166,7 @@ def test_who_gave_up_is_not_computed() -> None:
 
     async def scenario() -> Any:
         first = asyncio.create_task(batcher.submit(row(0)))
-        await asyncio.sleep(0.05)
+        await recorder.has_begun()
         gone = asyncio.create_task(batcher.submit(row(-1)))
         stays = asyncio.create_task(batcher.submit(row(2)))
         await asyncio.sleep(0.05)
@@ -187,7 +192,7 @@ def test_the_event_loop_goes_on_during_a_forward_pass() -> None:
             ticks += 1
         return ticks
 
-    assert run(scenario()) > 10  # were it blocked, there would be one
+    assert run(scenario()) > 3  # were it blocked, there would be one
     batcher.close()
 
 
