@@ -53,8 +53,10 @@ def default_device(config: pytest.Config) -> str:
 
 
 @pytest.fixture(autouse=True)
-def _device(request: pytest.FixtureRequest) -> None:
-    """Every test starts on the device that was asked for, whatever the one before it left behind."""
+def _device(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Every test starts on the device that was asked for, and leaves it so to the examples in docstrings."""
+    minidl.set_default_device(default_device(request.config))
+    yield
     minidl.set_default_device(default_device(request.config))
 
 
