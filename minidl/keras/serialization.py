@@ -341,8 +341,7 @@ def serialize_keras_object(obj: Any) -> Any:
         obj = to_numpy(obj.array)
     if isinstance(obj, np.ndarray):
         return {"class_name": "__numpy__", "config": {"value": obj.tolist(), "dtype": obj.dtype.name}}
-    # Of its class it is asked what an object can do: a layer's answer that it lacks something names what is similar.
-    if hasattr(type(obj), "serialized"):  # it has a form of its own: a symbolic tensor
+    if hasattr(obj, "serialized"):  # it has a form of its own: a symbolic tensor
         return obj.serialized()
     cls = obj if isinstance(obj, FunctionType) else type(obj)
     if isinstance(obj, FunctionType):
@@ -356,7 +355,7 @@ def serialize_keras_object(obj: Any) -> Any:
             f"serialize: a {cls.__name__} cannot be written to a file; give it get_config and from_config, and "
             "register it with keras.saving.register_keras_serializable"
         )
-    module = (obj._serialized_module if hasattr(cls, "_serialized_module") else None) or _MODULES.get(cls)
+    module = getattr(obj, "_serialized_module", None) or _MODULES.get(cls)
     written = {
         "module": module or ("builtins" if kind == "function" else cls.__module__),
         "class_name": kind,
@@ -364,7 +363,7 @@ def serialize_keras_object(obj: Any) -> Any:
         "registered_name": None if module and kind != "function" else get_registered_name(cls),
     }
     for key in ("build_config", "compile_config"):
-        extra = getattr(obj, f"get_{key}")() if hasattr(cls, f"get_{key}") else None
+        extra = getattr(obj, f"get_{key}", lambda: None)()
         if extra is not None:
             written[key] = serialize_keras_object(extra)
     return written

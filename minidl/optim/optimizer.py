@@ -343,7 +343,7 @@ class Optimizer:
         coupled, shrink = decays(group)
         decay = group["weight_decay"] if coupled else 0.0
         numbers = (-1.0 if group["maximize"] else 1.0, decay, shrink, *self.constants(group, state))
-        getattr(rules, self.compiled or "")(members, grads, slots, numbers)
+        getattr(rules, str(self.compiled))(members, grads, slots, numbers)
 
     def _step_alone(self, group: Any, state: Any, param: Any, names: Iterable[str]) -> None:
         """Update one parameter: block by block if it is large and lies in one piece."""

@@ -56,7 +56,7 @@ def test_digits_of_28_by_28_name_the_layer_and_the_fix() -> None:
     ("dtype", "options", "steps", "tolerance"),
     [
         # the document's own setting, to float32's last digits
-        ("float32", {"lr": 0.01}, 100, 1e-3),
+        ("float32", {"lr": 0.01}, 200, 1e-3),
         # with momentum the loss falls within these steps. Near ties in a pooling window break one way or the other by
         # float32's rounding, and momentum lets such runs drift apart; in float64 they stay together.
         ("float64", {"lr": 0.01, "momentum": 0.9}, 200, 1e-9),

@@ -97,7 +97,7 @@ def _entries(layer: Layer, path: str = "", seen: dict[int, Any] | None = None) -
 def _attributes(layer: Layer) -> Iterator[tuple[str, Any]]:
     """Yield what may hold layers: the layers of a graph or chain, then attributes by name, private ones last."""
     held = {name: value for name, value in vars(layer).items() if isinstance(value, (Layer, list, tuple, dict))}
-    if hasattr(type(layer), "fit") and hasattr(layer, "layers"):  # a model; what a layer lacks takes long to be missed
+    if hasattr(layer, "layers") and hasattr(layer, "fit"):  # a model
         if layer._is_connected:
             yield "layers", layer.layers
         else:

@@ -50,8 +50,8 @@ def helper(function: Callable[..., Any]) -> Any:
 def inlined(function: Callable[..., Any]) -> Any:
     """Let a function become part of the text of the kernels that call it, each at one place.
 
-    A helper is compiled for itself first, down to the machine's code, which nobody calls. The large ones took a quarter
-    of the time in which the kernels of document 002 compile.
+    A helper is compiled for itself first, down to the machine's code, which nobody calls: for the large ones, LLVM took
+    a third of its time at the kernels of document 002.
     """
     return numba.njit(function, nogil=True, error_model="numpy", inline="always")
 
